@@ -1,0 +1,68 @@
+"""Field names, array specs and the shape legend that every package shares.
+
+Shape legend, used in docstrings throughout:
+  B batch, T time (environment steps), H W C image height, width, channels,
+  A action dimensions or number of discrete actions, K codes in a codebook,
+  M codes that make up one latent action, D width of a latent or embedding.
+
+A batch is a dict from field name to tensor, `[B, T, ...]` for every field. Fields on
+disk carry their RLDS names (Ramos et al. 2021, arXiv 2111.02767).
+"""
+
+import dataclasses
+
+import numpy as np
+
+STEPS = "steps"
+OBSERVATION = "observation"  # uint8 [B, T, H, W, C] or float32 [B, T, D]
+ACTION = "action"  # int32 [B, T] or float32 [B, T, A]
+REWARD = "reward"  # float32 [B, T], the reward that follows the action of the step
+DISCOUNT = "discount"  # float32 [B, T]
+IS_FIRST = "is_first"  # bool [B, T]
+IS_LAST = "is_last"  # bool [B, T]
+IS_TERMINAL = "is_terminal"  # bool [B, T]
+
+LATENT_ACTION = "latent_action"  # float32 [B, T, D], explains o_t -> o_{t+1}
+LATENT_CODE = "latent_code"  # int32 [B, T, M]
+LABELLED = "labelled"  # nested batch of the few transitions whose actions are known
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySpec:
+    """Shape, type and range of one array, without the batch axis.
+
+    Attributes:
+      shape: sizes of all axes but the batch axis.
+      dtype: NumPy name of the type, e.g. "uint8".
+      num_values: for a categorical integer, the number of values it takes.
+      minimum: lowest value, for bounded arrays.
+      maximum: highest value, for bounded arrays.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    num_values: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def __post_init__(self):
+        np.dtype(self.dtype)  # raises on an unknown name
+        if self.num_values is not None and self.num_values < 1:
+            raise ValueError(f"num_values must be at least 1, got {self.num_values}.")
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether the values are categories."""
+        return self.num_values is not None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the last three axes are those of a uint8 image."""
+        return self.dtype == "uint8" and len(self.shape) >= 3
+
+    def with_time(self, steps: int) -> "ArraySpec":
+        """The spec of `steps` such arrays in a row, time first."""
+        return dataclasses.replace(self, shape=(steps, *self.shape))
+
+
+ElementSpec = dict[str, "ArraySpec | ElementSpec"]

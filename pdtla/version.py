@@ -1,0 +1,3 @@
+"""The version of pdtla, alone so that packaging can read it without TensorFlow."""
+
+__version__ = "0.1.0"
