@@ -1,0 +1,1 @@
+"""Vector environments over real simulators, and the scores that normalise them."""

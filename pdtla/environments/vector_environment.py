@@ -1,0 +1,59 @@
+"""`VectorEnvironment`, N copies of a simulator that step together, and `TimeStep`."""
+
+import abc
+from typing import NamedTuple
+
+import numpy as np
+
+from pdtla import specs
+
+
+class TimeStep(NamedTuple):
+    """What N environments show after a step; they start new episodes by themselves.
+
+    Attributes:
+      observation: `[N, ...]`, what the next action is chosen from.
+      reward: float32 `[N]`, of the step that led here. Where `first` is true it is the
+        last reward of the episode that just ended (zero at the very start).
+      first: bool `[N]`, whether the observation begins an episode.
+      level: int64 `[N]`, the level (seed) that the observation belongs to.
+      truncated: bool `[N]`, true where `first` is true because a step limit cut the
+        episode before, rather than the game's own end.
+    """
+
+    observation: np.ndarray
+    reward: np.ndarray
+    first: np.ndarray
+    level: np.ndarray
+    truncated: np.ndarray
+
+
+class VectorEnvironment(abc.ABC):
+    """N environments that step together and restart by themselves."""
+
+    @property
+    @abc.abstractmethod
+    def num_envs(self) -> int:
+        """The number of environments N."""
+
+    @property
+    @abc.abstractmethod
+    def observation_spec(self) -> specs.ArraySpec:
+        """The spec of one environment's observation."""
+
+    @property
+    @abc.abstractmethod
+    def action_spec(self) -> specs.ArraySpec:
+        """The spec of one environment's action."""
+
+    @abc.abstractmethod
+    def current(self) -> TimeStep:
+        """The time step that `step` or `restart` returned last."""
+
+    @abc.abstractmethod
+    def step(self, actions: np.ndarray) -> TimeStep:
+        """Applies one action an environment, `[N]` or `[N, A]`."""
+
+    @abc.abstractmethod
+    def restart(self, mask: np.ndarray) -> TimeStep:
+        """Starts a new episode where `mask` (bool `[N]`) is true, leaves the rest."""

@@ -1,0 +1,1 @@
+"""The policies that produce datasets, and the loop that records their episodes."""

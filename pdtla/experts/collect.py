@@ -1,0 +1,111 @@
+"""Plays episodes with an expert and records them."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from pdtla.environments import procgen
+from pdtla.experts import expert as expert_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+    """One episode: o_t, the action a_t taken on it, the reward r_t that followed.
+
+    The successor of the last observation is unknown: Procgen never shows it.
+
+    Attributes:
+      observation: uint8 `[T, 64, 64, 3]`.
+      action: int32 `[T]`, as executed, exploration noise included.
+      reward: float32 `[T]`, raw.
+      terminal: whether the game ended the episode, rather than a step limit.
+      level_seed: the level.
+      episode_return: the sum of all rewards, undiscounted.
+    """
+
+    observation: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    terminal: bool
+    level_seed: int
+    episode_return: float
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+
+def collect_episodes(
+    env: procgen.Procgen,
+    expert: expert_lib.Expert,
+    *,
+    episodes_per_slot: int,
+    epsilon: float = 0.0,
+    seed: int = 0,
+) -> Iterator[Episode]:
+    """Plays the same number of episodes in every environment.
+
+    A fixed number a slot, because taking the first to finish would favour short
+    episodes, that is early deaths. A pure function of the environment's settings, the
+    expert and `seed`.
+
+    Args:
+      env: environments at any point; all are restarted unless at a first step.
+      expert: chooses the actions.
+      episodes_per_slot: episodes of each environment.
+      epsilon: probability of a uniformly random action instead of the expert's.
+      seed: seeds that randomness.
+
+    Yields:
+      `num_envs * episodes_per_slot` episodes, in the order they end.
+
+    Raises:
+      ValueError: no episodes asked for, or `epsilon` is no probability.
+    """
+    if episodes_per_slot < 1:
+        raise ValueError(
+            f"episodes_per_slot must be at least 1, got {episodes_per_slot}."
+        )
+    if not 0.0 <= epsilon <= 1.0:
+        raise ValueError(f"epsilon must be a probability, 0 to 1, got {epsilon}.")
+    timestep = env.current()
+    if not timestep.first.all():
+        timestep = env.restart(np.ones(env.num_envs, bool))
+    rng = np.random.default_rng(seed)
+    steps: list[list] = [[] for _ in range(env.num_envs)]
+    remaining = np.full(env.num_envs, episodes_per_slot)
+    while remaining.any():
+        actions = _explore(rng, expert.act(env, timestep), epsilon)
+        following = env.step(actions)
+        for slot in np.flatnonzero(remaining):
+            # A view would keep the frames of all slots in memory with this one's.
+            frame = timestep.observation[slot].copy()
+            steps[slot].append((frame, actions[slot], following.reward[slot]))
+            if following.first[slot]:
+                yield _episode(
+                    steps[slot], timestep.level[slot], following.truncated[slot]
+                )
+                steps[slot] = []
+                remaining[slot] -= 1
+        timestep = following
+
+
+def _explore(
+    rng: np.random.Generator, actions: np.ndarray, epsilon: float
+) -> np.ndarray:
+    if epsilon == 0.0:
+        return actions
+    random = rng.integers(procgen.NUM_ACTIONS, size=actions.shape, dtype=np.int32)
+    return np.where(rng.random(actions.shape) < epsilon, random, actions)
+
+
+def _episode(steps: list, level: np.int64, truncated: np.bool_) -> Episode:
+    observation, action, reward = zip(*steps, strict=True)
+    return Episode(
+        observation=np.stack(observation),
+        action=np.array(action, np.int32),
+        reward=np.array(reward, np.float32),
+        terminal=not truncated,
+        level_seed=int(level),
+        episode_return=float(np.sum(reward, dtype=np.float64)),
+    )

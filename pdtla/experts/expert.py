@@ -1,0 +1,37 @@
+"""`Expert`, a policy that may read the simulator's state."""
+
+import abc
+
+import numpy as np
+
+from pdtla.environments import procgen, vector_environment
+
+
+class Expert(abc.ABC):
+    """Chooses actions for N environments, from frames or from the true state.
+
+    Attributes:
+      name: short name, for the metadata of a dataset.
+    """
+
+    name: str
+
+    @abc.abstractmethod
+    def act(
+        self, env: procgen.Procgen, timestep: vector_environment.TimeStep
+    ) -> np.ndarray:
+        """Chooses the next actions.
+
+        Args:
+          env: the environments, to read their state from; they are not changed.
+          timestep: what they show now.
+
+        Returns:
+          The actions, int32 `[N]`. Of actions with the same effect always the same one.
+        """
+
+
+def check_plays(expert: Expert, env: procgen.Procgen, game: str) -> None:
+    """Raises a `ValueError` if an expert for one game is given another."""
+    if env.env_id != game:
+        raise ValueError(f"The {expert.name} plays {game}, got {env.env_id}.")
