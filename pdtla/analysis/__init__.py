@@ -1,0 +1,1 @@
+"""Statistics of returns, health of latents, plots, results files and the report."""

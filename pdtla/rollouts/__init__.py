@@ -1,0 +1,1 @@
+"""Rollouts: policies and experts in the real simulators, counted fairly."""
