@@ -1,4 +1,4 @@
-"""`Procgen`, N copies of one of the 16 Procgen games (Cobbe et al. 2020, 1912.01588)."""
+"""`Procgen`, N copies of one of the 16 games of Cobbe et al. 2020 (1912.01588)."""
 
 from collections.abc import Sequence
 
