@@ -1,0 +1,1 @@
+"""Neural modules, written with keras and keras.ops only."""

@@ -1,0 +1,155 @@
+"""Saves a trained layer in a directory of its own, and loads it again."""
+
+import hashlib
+import importlib
+import json
+import os
+import pathlib
+import tempfile
+import zipfile
+
+import keras
+import numpy as np
+
+_VERSION = 1
+_MANIFEST = "module.json"
+
+
+class ModuleError(ValueError):
+    """A saved module is missing, damaged or of another version."""
+
+
+def save_module(
+    layer: keras.layers.Layer,
+    directory: str | os.PathLike,
+    metadata: dict | None = None,
+) -> None:
+    """Writes a built layer: its configuration, shapes and weights.
+
+    The manifest is replaced last and in one step, so that a reader or a killed writer
+    finds either the module that was there or the new one, whole.
+
+    Args:
+      layer: a built, registered Keras layer.
+      directory: where to; made if it is not there, overwritten if it is.
+      metadata: anything JSON, read back with `read_metadata`.
+
+    Raises:
+      ValueError: the layer is not built.
+    """
+    if not layer.built:
+        raise ValueError(f"Only a built layer can be saved; {layer.name!r} is not.")
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    arrays = {}
+    for index, variable in enumerate(layer.variables):
+        arrays[f"{index:04d}"] = _storable(keras.ops.convert_to_numpy(variable))
+    weights, digest = _write_arrays(directory, arrays)
+    manifest = {
+        "version": _VERSION,
+        "module": type(layer).__module__,
+        "layer": keras.saving.serialize_keras_object(layer),
+        "weights": weights,
+        "sha256": digest,
+        "variables": [[v.path, list(v.shape)] for v in layer.variables],
+        "metadata": metadata or {},
+    }
+    text = json.dumps(manifest, indent=2, sort_keys=True)
+    _replace(directory / _MANIFEST, text.encode())
+    for stale in directory.glob("weights-*.npz"):
+        if stale.name != weights:
+            stale.unlink(missing_ok=True)
+
+
+def load_module(directory: str | os.PathLike) -> keras.layers.Layer:
+    """Rebuilds a saved layer with its weights and its dtype policy.
+
+    Variables are created in the strategy scope the caller is in.
+
+    Raises:
+      ModuleError: no module there, a damaged one, or one of another version.
+    """
+    directory = pathlib.Path(directory)
+    manifest = _read_manifest(directory)
+    arrays = _read_arrays(directory / manifest["weights"], manifest["sha256"])
+    try:
+        importlib.import_module(manifest["module"])  # registers the class
+        layer = keras.saving.deserialize_keras_object(manifest["layer"])
+    except (ImportError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModuleError(
+            f"The module in {directory} cannot be rebuilt: {reason}"
+        ) from error
+    saved = [tuple(array.shape) for array in arrays]
+    built = [tuple(variable.shape) for variable in layer.variables]
+    if saved != built:
+        raise ModuleError(
+            f"The weights in {directory} have {len(saved)} arrays that do not fit the "
+            f"{len(built)} variables of {type(layer).__name__}."
+        )
+    for variable, array in zip(layer.variables, arrays, strict=True):
+        variable.assign(array)
+    return layer
+
+
+def read_metadata(directory: str | os.PathLike) -> dict:
+    """The metadata a module was saved with.
+
+    Raises:
+      ModuleError: no module there, a damaged one, or one of another version.
+    """
+    return _read_manifest(pathlib.Path(directory))["metadata"]
+
+
+def _read_manifest(directory: pathlib.Path) -> dict:
+    path = directory / _MANIFEST
+    if not path.is_file():
+        raise ModuleError(f"There is no saved module in {directory}: no {_MANIFEST}.")
+    try:
+        manifest = json.loads(path.read_text())
+        version = manifest["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModuleError(f"The saved module is damaged: {path}.") from error
+    if version != _VERSION:
+        raise ModuleError(
+            f"The module in {directory} has format version {version}; "
+            f"this code reads version {_VERSION}."
+        )
+    return manifest
+
+
+def _write_arrays(directory: pathlib.Path, arrays: dict) -> tuple[str, str]:
+    """Stores arrays under a name of their own; returns the name and their digest."""
+    with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    digest = hashlib.sha256(pathlib.Path(file.name).read_bytes()).hexdigest()
+    name = f"weights-{digest[:16]}.npz"
+    os.replace(file.name, directory / name)
+    return name, digest
+
+
+def _read_arrays(path: pathlib.Path, digest: str) -> list[np.ndarray]:
+    try:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise ModuleError(f"The weights of a saved module are damaged: {path}.")
+        with np.load(path) as file:
+            return [file[name] for name in sorted(file.files)]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ModuleError(
+            f"The weights of a saved module are missing or damaged: {path}."
+        ) from error
+
+
+def _replace(path: pathlib.Path, data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    # NumPy files cannot hold bfloat16; float32 holds each of its values.
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
