@@ -1,0 +1,216 @@
+"""`Evaluator`, the same levels and the same accounting for every method."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from pdtla.analysis import results
+from pdtla.environments.vector_environment import VectorEnvironment
+from pdtla.experts.expert import Expert
+from pdtla.rollouts.rollout import RolloutResult, rollout, rollout_expert
+from pdtla.stage import Policy, Stage
+
+GREEDY = "greedy"
+SAMPLED = "sampled"
+
+
+class Evaluation(NamedTuple):
+    """What one evaluation found.
+
+    Attributes:
+      scalars: numbers for logs, e.g. `greedy/return_mean`.
+      rollouts: the episodes for each way of acting.
+    """
+
+    scalars: dict[str, float]
+    rollouts: dict[str, RolloutResult]
+
+
+class Evaluator:
+    """Rolls policies out on fixed evaluation levels.
+
+    Every call makes its environments anew from the same seed, so all methods and all
+    checkpoints meet the same levels in the same order, and paired comparisons hold.
+
+    Args:
+      make_env: makes the environments; called with `num_envs`, `seed` and, where
+        `levels` is given, `start_level` and `num_levels`.
+      num_rollouts: episodes in each evaluation.
+      episodes_per_slot: how many of them each environment slot plays in a row.
+      max_steps: cap on the steps of one episode, beside the environment's own.
+      seed: seed of the levels and of sampled actions.
+      levels: first level and number of levels to evaluate on.
+      train_levels: first level and number of levels of the training data (0 levels
+        stand for all there are), which must not meet `levels`.
+      modes: of "greedy" and "sampled"; the first is the headline.
+      reference: `min` and `max` (returns that normalise to 0 and 1) and their `name`.
+      record: number of episodes of each mode to keep as videos.
+
+    Raises:
+      ValueError: an argument is out of range, or the levels are not disjoint.
+    """
+
+    def __init__(
+        self,
+        make_env: Callable[..., VectorEnvironment],
+        *,
+        num_rollouts: int = 100,
+        episodes_per_slot: int = 1,
+        max_steps: int | None = None,
+        seed: int = 0,
+        levels: tuple[int, int] | None = None,
+        train_levels: tuple[int, int] | None = None,
+        modes: Sequence[str] = (GREEDY, SAMPLED),
+        reference: Mapping[str, float | str] | None = None,
+        record: int = 0,
+    ):
+        if num_rollouts < 1 or num_rollouts % episodes_per_slot:
+            raise ValueError(
+                "num_rollouts must be a positive multiple of episodes_per_slot "
+                f"({episodes_per_slot}), got {num_rollouts}."
+            )
+        if not modes or not set(modes) <= {GREEDY, SAMPLED}:
+            raise ValueError(f"modes must be of greedy and sampled, got {modes}.")
+        check_disjoint(levels, train_levels)
+        self.make_env = make_env
+        self.num_rollouts = num_rollouts
+        self.episodes_per_slot = episodes_per_slot
+        self.max_steps = max_steps
+        self.seed = seed
+        self.levels = levels
+        self.train_levels = train_levels
+        self.modes = tuple(modes)
+        self.reference = reference
+        self.record = record
+
+    def __call__(self, policy: Policy | Stage, step: int = 0) -> Evaluation:
+        """Evaluates a stage in every mode, or a bare policy as it is.
+
+        Args:
+          policy: what acts; a stage gives a policy for each mode.
+          step: training step, for the log.
+
+        Returns:
+          The scalars and the episodes; a bare policy's mode is the first of `modes`.
+
+        Raises:
+          ValueError: the stage does not act.
+        """
+        rollouts = {
+            mode: rollout(
+                self.environment(),
+                mode_policy,
+                episodes_per_slot=self.episodes_per_slot,
+                max_steps=self.max_steps,
+                seed=self.seed,
+                record=self.record,
+            )
+            for mode, mode_policy in self._policies(policy).items()
+        }
+        return self._report(rollouts, step)
+
+    def evaluate_expert(self, expert: Expert) -> Evaluation:
+        """Evaluates an expert on the same levels with the same accounting."""
+        result = rollout_expert(
+            self.environment(),
+            expert,
+            episodes_per_slot=self.episodes_per_slot,
+            max_steps=self.max_steps,
+            record=self.record,
+        )
+        return self._report({self.modes[0]: result}, step=0)
+
+    def environment(self) -> VectorEnvironment:
+        """The evaluation environments, at the start of their first episodes."""
+        settings = {
+            "num_envs": self.num_rollouts // self.episodes_per_slot,
+            "seed": self.seed,
+        }
+        if self.levels is not None:
+            settings["start_level"], settings["num_levels"] = self.levels
+        return self.make_env(**settings)
+
+    def section(self, evaluation: Evaluation) -> results.Results:
+        """The `rollouts` section of `results.json`, headline mode first."""
+        headline, *others = [
+            self._summary(result) | {"mode": mode}
+            for mode, result in evaluation.rollouts.items()
+        ]
+        if others:
+            headline["other_modes"] = others
+        return headline
+
+    def _policies(self, policy: Policy | Stage) -> dict[str, Policy]:
+        if not isinstance(policy, Stage):
+            return {self.modes[0]: policy}
+        policies = {mode: policy.policy(greedy=mode == GREEDY) for mode in self.modes}
+        if None in policies.values():
+            raise ValueError(
+                f"{type(policy).__name__} has no policy, so it can't be rolled out."
+            )
+        return policies
+
+    def _summary(self, result: RolloutResult) -> results.Results:
+        return results.summarize_rollouts(
+            result.returns, result.lengths, reference=self.reference
+        )
+
+    def _report(self, rollouts: dict[str, RolloutResult], step: int) -> Evaluation:
+        scalars = {}
+        for mode, result in rollouts.items():
+            self._check_levels(result.levels)
+            summary = self._summary(result)
+            scalars |= {
+                f"{mode}/return_mean": summary["mean"],
+                f"{mode}/return_median": summary["median"],
+                f"{mode}/return_iqm": summary["iqm"],
+                f"{mode}/return_standard_error": summary["standard_error"],
+                f"{mode}/length_mean": summary["length_mean"],
+                f"{mode}/truncated": float(result.truncated.mean()),
+                f"{mode}/env_steps_per_second": result.env_steps_per_second,
+            }
+            if self.reference is not None:
+                scalars[f"{mode}/return_normalized"] = summary["normalized_mean"]
+            logging.info(
+                "Step %d, %s actions: return %.2f ± %.2f over %d episodes, %.1f s.",
+                step,
+                mode,
+                summary["mean"],
+                summary["standard_error"],
+                result.num_episodes,
+                result.seconds,
+            )
+        return Evaluation(scalars, rollouts)
+
+    def _check_levels(self, played: np.ndarray) -> None:
+        """Holds the environment to its settings: no level outside the range."""
+        if self.levels is None:
+            return
+        start, num = self.levels
+        if num and (played.min() < start or played.max() >= start + num):
+            raise ValueError(
+                f"Evaluation must play levels {start} to {start + num - 1}, but "
+                f"played {played.min()} to {played.max()}."
+            )
+
+
+def check_disjoint(
+    levels: tuple[int, int] | None, train_levels: tuple[int, int] | None
+) -> None:
+    """Raises a `ValueError` if two level ranges (first, number; 0 = all) meet."""
+    if levels is None or train_levels is None:
+        return
+    (start, num), (train_start, train_num) = levels, train_levels
+    apart = start + num <= train_start or train_start + train_num <= start
+    if not num or not train_num or not apart:
+        raise ValueError(
+            "Evaluation levels must not meet the training levels, got "
+            f"{_describe(levels)} and {_describe(train_levels)}."
+        )
+
+
+def _describe(levels: tuple[int, int]) -> str:
+    start, num = levels
+    return f"{start} to {start + num - 1}" if num else "all levels"
