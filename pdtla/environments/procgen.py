@@ -158,7 +158,9 @@ class Procgen(vector_environment.VectorEnvironment):
         return states
 
     def set_state(self, states: Sequence[bytes]) -> vector_environment.TimeStep:
-        """Puts every environment into a state that `get_state` gave, level included.
+        """Puts every environment into a state that `get_state` gave.
+
+        Level, options and step limit come with it.
 
         Raises:
           ValueError: not one state for each environment.
@@ -168,6 +170,7 @@ class Procgen(vector_environment.VectorEnvironment):
         for slot, state in enumerate(states):
             self._set_one_state(slot, state)
             self._lengths[slot] = procgen_state.ProcgenState(state).time
+        self.max_episode_steps = procgen_state.ProcgenState(states[0]).timeout
         self._timestep = self._observe(np.zeros(self._num_envs, bool))
         return self._timestep
 

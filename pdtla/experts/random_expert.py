@@ -22,4 +22,6 @@ class RandomExpert(expert.Expert):
         self, env: procgen.Procgen, timestep: vector_environment.TimeStep
     ) -> np.ndarray:
         del timestep
-        return self._rng.integers(procgen.NUM_ACTIONS, size=env.num_envs, dtype=np.int32)
+        return self._rng.integers(
+            procgen.NUM_ACTIONS, size=env.num_envs, dtype=np.int32
+        )

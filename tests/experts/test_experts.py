@@ -1,0 +1,148 @@
+"""Returns of the experts on a few levels of the real games."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pdtla import stage
+from pdtla.environments import procgen
+from pdtla.experts import (
+    bigfish_expert,
+    checkpoint_expert,
+    clone_search_expert,
+    collect,
+    constant_expert,
+    default_expert,
+    heist_expert,
+    maze_expert,
+    measure,
+)
+
+
+def _returns(env, expert, **settings):
+    episodes = collect.collect_episodes(env, expert, **settings)
+    return np.array([episode.episode_return for episode in episodes])
+
+
+@pytest.mark.parametrize("mode", ["easy", "hard", "memory"])
+def test_maze_expert_solves_every_maze(mode):
+    env = procgen.Procgen(env_id="maze", num_envs=4, distribution_mode=mode)
+    returns = _returns(env, maze_expert.MazeExpert(), episodes_per_slot=3)
+    np.testing.assert_array_equal(returns, np.full(12, 10.0))
+
+
+def test_maze_expert_finds_its_way_back_from_noise():
+    env = procgen.Procgen(env_id="maze", num_envs=4)
+    returns = _returns(env, maze_expert.MazeExpert(), episodes_per_slot=3, epsilon=0.5)
+    np.testing.assert_array_equal(returns, np.full(12, 10.0))
+
+
+@pytest.mark.parametrize("mode", ["easy", "hard"])
+def test_heist_expert_opens_every_door(mode):
+    env = procgen.Procgen(env_id="heist", num_envs=8, distribution_mode=mode)
+    returns = _returns(env, heist_expert.HeistExpert(), episodes_per_slot=2)
+    np.testing.assert_array_equal(returns, np.full(16, 10.0))
+
+
+def test_scripted_experts_emit_moves_only():
+    for game in ("maze", "heist", "bigfish"):
+        env = procgen.Procgen(env_id=game, num_envs=4, max_episode_steps=30)
+        episodes = collect.collect_episodes(
+            env, default_expert.default_expert(game), episodes_per_slot=1
+        )
+        assert max(episode.action.max() for episode in episodes) <= 8
+
+
+def test_bigfish_expert_grows_and_random_does_not():
+    env = procgen.Procgen(env_id="bigfish", num_envs=8, seed=3, max_episode_steps=300)
+    returns = _returns(env, bigfish_expert.BigfishExpert(), episodes_per_slot=1)
+    assert returns.mean() > 10.0
+    env = procgen.Procgen(env_id="bigfish", num_envs=8, seed=3, max_episode_steps=300)
+    trivial = _returns(
+        env, constant_expert.ConstantExpert(procgen.NO_ACTION), episodes_per_slot=1
+    )
+    assert trivial.mean() < 5.0
+
+
+def test_clone_search_solves_coinrun_and_leaves_it_untouched():
+    settings = {"env_id": "coinrun", "num_envs": 2, "max_episode_steps": 150, "seed": 3}
+    search = clone_search_expert.CloneSearchExpert(num_clones=16, horizon=20)
+    env = procgen.Procgen(**settings)
+    before = env.get_state()
+    search.act(env, env.current())
+    assert env.get_state() == before
+    returns = _returns(env, search, episodes_per_slot=1)
+    random = _returns(
+        procgen.Procgen(**settings), constant_expert.ConstantExpert(procgen.NO_ACTION),
+        episodes_per_slot=1,
+    )  # fmt: skip
+    assert returns.mean() == 10.0
+    assert random.mean() == 0.0
+
+
+def test_clone_search_repeats_and_plays_within_its_actions():
+    def play():
+        env = procgen.Procgen(env_id="starpilot", num_envs=2, max_episode_steps=12)
+        search = clone_search_expert.CloneSearchExpert(num_clones=16, horizon=8)
+        return list(collect.collect_episodes(env, search, episodes_per_slot=1))
+
+    for first, second in zip(play(), play(), strict=True):
+        np.testing.assert_array_equal(first.action, second.action)
+        assert set(first.action.tolist()) <= {1, 3, 4, 5, 7, 9}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_clones": 3}, "num_clones must be at least 15, got 3"),
+        ({"horizon": 4, "replan_every": 5}, "1 to the horizon 4, got 5"),
+    ],
+)
+def test_clone_search_refuses_impossible_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        clone_search_expert.CloneSearchExpert(**settings)
+
+
+def test_an_expert_refuses_another_game():
+    env = procgen.Procgen(env_id="heist", num_envs=1)
+    with pytest.raises(ValueError, match="The maze_expert plays maze, got heist"):
+        maze_expert.MazeExpert().act(env, env.current())
+
+
+def test_every_game_has_a_default_expert():
+    names = {game: default_expert.default_expert(game).name for game in procgen.GAMES}
+    assert names["maze"] == "maze_expert"
+    assert names["coinrun"] == "clone_search_expert"
+    with pytest.raises(ValueError, match="'pong' is not a Procgen game"):
+        default_expert.default_expert("pong")
+
+
+def test_checkpoint_expert_carries_the_state_of_its_policy():
+    class Counter(stage.Policy):
+        """Acts with the step number of the episode."""
+
+        def initial_state(self, batch_size, seed=0):
+            return {"step": tf.zeros([batch_size], tf.int32)}
+
+        def step(self, observation, is_first, state):
+            step = tf.where(is_first, 0, state["step"])
+            return step, {"step": step + 1}
+
+    env = procgen.Procgen(env_id="maze", num_envs=2, max_episode_steps=6)
+    expert = checkpoint_expert.CheckpointExpert(Counter())
+    episodes = list(collect.collect_episodes(env, expert, episodes_per_slot=2))
+    assert len(episodes) == 4
+    for episode in episodes:
+        np.testing.assert_array_equal(episode.action, np.arange(len(episode)))
+
+
+def test_measure_expert_sums_up():
+    env = procgen.Procgen(env_id="maze", num_envs=2, max_episode_steps=5)
+    score = measure.measure_expert(
+        env, constant_expert.ConstantExpert(procgen.NO_ACTION), episodes_per_slot=3
+    )
+    assert score.episodes == 6
+    assert score.return_mean == score.return_error == 0.0
+    assert score.length_mean == score.length_median == 5.0
+    assert score.truncated == 1.0
+    assert score.frames_per_cpu_second > 0
