@@ -44,7 +44,8 @@ def test_agent_moves_in_the_maze_as_the_grid_allows():
                 continue
             x, y = map(int, before[slot].agent_position)
             nx, ny = x + actions[slot] // 3 - 1, y + actions[slot] % 3 - 1
-            free = before[slot].grid[ny, nx] != procgen_state.WALL
+            bordered = np.pad(before[slot].grid, 1, constant_values=procgen_state.WALL)
+            free = bordered[ny + 1, nx + 1] != procgen_state.WALL
             expected = (nx + 0.5, ny + 0.5) if free else (x + 0.5, y + 0.5)
             assert state.agent_position == expected
             moved += free
