@@ -1,0 +1,42 @@
+r"""Trains one stage, or goes on with a run that was stopped.
+
+    python -m launch.train --gin_file=gin/stages/bc.gin \
+        --gin_file=gin/envs/procgen.gin --gin.ENV_ID=bigfish --workdir=runs/bc
+"""
+
+import sys
+
+from absl import app, flags, logging
+
+import gin
+from pdtla.training import configs
+from pdtla.training import train as train_lib
+
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Directory of the run; the same command resumes it."
+)
+_STRATEGY = flags.DEFINE_string(
+    "strategy", "one_device", "one_device, or mirrored over all devices."
+)
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
+    configs.parse_gin(
+        flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, roots=[train_lib.train]
+    )
+    if flags.FLAGS.dry_run:
+        sys.stdout.write(gin.config_str() + "\n")
+        return
+    if not _WORKDIR.value:
+        raise configs.ConfigError("--workdir must be set.")
+    train = gin.get_configurable(train_lib.train)
+    results = train(workdir=_WORKDIR.value, strategy=_STRATEGY.value)
+    logging.info("Held out: %s", results["heldout"])
+    logging.info("Results: %s/results.json", _WORKDIR.value)
+
+
+if __name__ == "__main__":
+    configs.define_flags()
+    configs.run_main(main)

@@ -1,0 +1,1 @@
+"""The training loop, its configuration, its checkpoints and its actions."""

@@ -1,0 +1,89 @@
+"""`Checkpointer`: everything a resumed run needs to go on as if never stopped."""
+
+import pathlib
+import time
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from pdtla import stage as stage_lib
+
+
+class Checkpointer:
+    """Saves and restores weights, statistics, seeds, optimizer, step and clock.
+
+    Variables are saved by their position in `stage.variables`, which holds what
+    object-based checkpoints lose: seed generators and layers kept in lists. Writing is
+    atomic: a checkpoint is listed only when all of it is on disk.
+
+    Args:
+      directory: where the checkpoints go, `ckpt-<step>`.
+      stage: the built stage.
+      optimizer: the built optimizer; its iterations are the step.
+      max_to_keep: number of checkpoints kept, the newest ones.
+
+    The wall seconds of training are counted over all the runs that it took.
+    """
+
+    def __init__(
+        self,
+        directory: str | pathlib.Path,
+        stage: stage_lib.Stage,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        max_to_keep: int = 2,
+    ):
+        self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._start = time.monotonic()
+        self._checkpoint = tf.train.Checkpoint(
+            stage=[variable.value for variable in stage.variables],
+            optimizer=[variable.value for variable in optimizer.variables],
+            seconds=self._seconds,
+        )
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint,
+            str(directory),
+            max_to_keep=max_to_keep,
+            checkpoint_name="ckpt",
+        )
+
+    def elapsed(self) -> float:
+        """Wall seconds of training up to now, over all runs that led here."""
+        return float(self._seconds) + time.monotonic() - self._start
+
+    def save(self, step: int) -> None:
+        """Writes the checkpoint of this step."""
+        self._seconds.assign(self.elapsed())
+        self._start = time.monotonic()
+        self._manager.save(checkpoint_number=step)
+
+    def restore_latest(self) -> str | None:
+        """Restores the newest checkpoint that is whole.
+
+        Returns:
+          Its path, or None where there is none yet.
+
+        Raises:
+          ValueError: there are checkpoints, but none can be restored.
+        """
+        paths = list(reversed(self._manager.checkpoints))
+        for path in paths:
+            try:
+                status = self._checkpoint.restore(path)
+                status.assert_existing_objects_matched().assert_consumed()
+            except (tf.errors.OpError, ValueError, AssertionError) as error:
+                reason = str(error).splitlines()[0]
+                logging.error("CHECKPOINT %s IS DAMAGED, skipping it: %s", path, reason)
+                continue
+            self._start = time.monotonic()
+            return path
+        if paths:
+            raise ValueError(f"None of the checkpoints can be restored: {paths}.")
+        return None
+
+
+def latest_step(directory: str | pathlib.Path) -> int | None:
+    """Step of the newest checkpoint in a directory, or None."""
+    path = tf.train.latest_checkpoint(str(directory))
+    return int(path.rsplit("-", 1)[-1]) if path else None

@@ -1,0 +1,338 @@
+"""`train`, which runs one stage from its configuration to its results."""
+
+import contextlib
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+import gin
+from pdtla import specs
+from pdtla import stage as stage_lib
+from pdtla.analysis import files
+from pdtla.analysis import results as results_lib
+from pdtla.training import (
+    bindings,
+    checkpoints,
+    configs,
+    metrics_log,
+    strategies,
+)
+from pdtla.training import trainer as trainer_lib
+from pdtla.training import workdir as workdir_lib
+from pdtla.training.actions import (
+    action,
+    checkpointing,
+    heldout_evaluation,
+    results_writing,
+    rollout_evaluation,
+    train_scalars,
+)
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+class Dataset(Protocol):
+    """What the `DATASET` slot makes."""
+
+    element_spec: specs.ElementSpec
+    fingerprint: str
+
+    def train_batches(
+        self, batch_size: int, seed: int, start_step: int = 0
+    ) -> tf.data.Dataset:
+        """Infinite; the batch of a step depends on `seed` and the step alone."""
+
+    def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
+        """One pass over the held-out data."""
+
+
+def train(
+    *,
+    workdir: str,
+    stage: Callable[[], stage_lib.Stage],
+    dataset: Callable[[], Dataset],
+    optimizer: Callable[[], keras.optimizers.Optimizer],
+    num_updates: int,
+    batch_size: int,
+    seed: int = 0,
+    num_evals: int = 1,
+    max_heldout_batches: int = 50,
+    log_every: int = 100,
+    checkpoint_every: int = 1000,
+    steps_per_loop: int = 10,
+    clip_norm: float | None = None,
+    precision: str = "float32",
+    strategy: str = "one_device",
+    jit_compile: bool = False,
+    evaluator: Callable[[], rollout_evaluation.RolloutEvaluator] | None = None,
+    run_eval_rollouts: bool = False,
+    env_id: str = "",
+    dataset_name: str = "",
+    num_labels: int | None = None,
+    progress_bar: bool | None = None,
+) -> results_lib.Results:
+    """Trains a stage, or goes on where an earlier call with this workdir stopped.
+
+    A resumed run ends in the state of one that was never stopped. That holds for
+    stages whose randomness comes from `keras.random.SeedGenerator`s. A finished run
+    returns its results at once.
+
+    Args:
+      workdir: directory of the run; one process at a time.
+      stage: makes the stage; called once dtype policy, seeds and strategy are set.
+      dataset: makes the dataset.
+      optimizer: makes the optimizer.
+      num_updates: number of updates.
+      batch_size: windows in the batch of one update, over all replicas.
+      seed: of the initial weights, of the order of the data, and of noise.
+      num_evals: number of evaluations, evenly spread; the last is at the end.
+      max_heldout_batches: batches of one held-out evaluation, -1 for all.
+      log_every: updates between reports.
+      checkpoint_every: updates between checkpoints, 0 for one at the end.
+      steps_per_loop: updates in one call of the compiled loop.
+      clip_norm: largest global norm of the gradient, None for no clipping.
+      precision: `float32` or `mixed_bfloat16`.
+      strategy: `one_device` or `mirrored`; a run may go on under another one.
+      jit_compile: compile the update with XLA, on one device.
+      evaluator: makes the evaluator of rollouts.
+      run_eval_rollouts: roll the policy out at every evaluation.
+      env_id: name of the environment, for the results.
+      dataset_name: name of the dataset, for the results.
+      num_labels: labelled steps that the run uses, for the results; None or -1: all.
+      progress_bar: show one; None for on a terminal only.
+
+    Returns:
+      The contents of `results.json`.
+
+    Raises:
+      ConfigError: the run cannot be set up as asked.
+      NonFiniteError: training diverged; the last checkpoint is kept.
+    """
+    with contextlib.ExitStack() as stack:
+        with _setting_up():
+            _check_slots(stage=stage, dataset=dataset, evaluator=evaluator)
+            _check_ranges(precision, num_updates, steps_per_loop, num_evals)
+            directory = stack.enter_context(workdir_lib.Workdir(workdir))
+            directory.claim(gin.config_str(), _unused_macros())
+            if directory.is_finished(num_updates):
+                logging.info("The run in %s is finished.", workdir)
+                return results_lib.read_results(directory.results)
+            keras.config.set_dtype_policy(precision)
+            keras.utils.set_random_seed(seed)
+            data = dataset()
+            trainer = _make_trainer(
+                stage,
+                optimizer,
+                data.element_spec,
+                strategies.make_strategy(strategy),
+                clip_norm,
+                jit_compile,
+            )
+            rollout_evaluator = _make_evaluator(
+                evaluator, run_eval_rollouts, trainer.stage
+            )
+            checkpointer = checkpoints.Checkpointer(
+                directory.checkpoints, trainer.stage, trainer.optimizer
+            )
+            checkpointer.restore_latest()
+            batches = trainer.distribute(
+                data.train_batches(batch_size, seed, start_step=trainer.step)
+            )
+            heldout_batches = data.heldout_batches(batch_size)
+        files.write_atomically(
+            directory.operative_config, gin.operative_config_str().encode()
+        )
+        log = metrics_log.MetricsLog(directory.path, step=trainer.step)
+        stack.callback(log.close)
+        if trainer.step == 0:
+            log.text(0, "train", "config", gin.markdown(gin.config_str()))
+        progress = train_scalars.TrainScalars(
+            log_every,
+            checkpoint_every,
+            log=log,
+            trainer=trainer,
+            num_updates=num_updates,
+            progress_bar=progress_bar,
+        )
+        stack.callback(progress.close)
+        reports = _make_reports(
+            directory=directory,
+            log=log,
+            stage=trainer.stage,
+            interval=num_updates // num_evals,
+            heldout_batches=heldout_batches.take(max_heldout_batches),
+            evaluator=rollout_evaluator,
+            checkpointer=checkpointer,
+            num_frames=batch_size * _num_steps(data.element_spec),
+            facts={
+                "stage": type(trainer.stage).__name__,
+                "env_id": env_id,
+                "dataset": dataset_name,
+                "dataset_fingerprint": data.fingerprint,
+                "seed": seed,
+                "labels": None if num_labels == -1 else num_labels,
+            },
+        )
+        saving = checkpointing.Checkpointing(
+            checkpoint_every,
+            checkpointer=checkpointer,
+            log=log,
+            modules=trainer.stage.modules(),
+            directory=directory.modules,
+            metadata={"dataset_fingerprint": data.fingerprint},
+        )
+        _run_updates(
+            trainer, batches, [progress, *reports, saving], num_updates, steps_per_loop
+        )
+        return results_lib.read_results(directory.results)
+
+
+def _run_updates(
+    trainer: trainer_lib.Trainer,
+    batches: Iterator,
+    actions: Sequence[action.Action],
+    num_updates: int,
+    steps_per_loop: int,
+) -> None:
+    """Trains, and stops at every step at which an action is due."""
+    step = trainer.step
+    while step < num_updates:
+        # Loops end at multiples of their length, so that a resumed run has the same
+        # ones as a run that was never stopped.
+        loop_end = (step // steps_per_loop + 1) * steps_per_loop
+        due = min(action.next_step(step) for action in actions)
+        num_steps = int(min(loop_end, due, num_updates)) - step
+        scalars = trainer.train(batches, num_steps)
+        step += num_steps
+        for each in actions:
+            each.observe(scalars, num_steps)
+        for each in actions:
+            if each.is_due(step) or step == num_updates:
+                each.run(step)
+
+
+def _make_trainer(
+    make_stage: Callable[[], stage_lib.Stage],
+    make_optimizer: Callable[[], keras.optimizers.Optimizer],
+    element_spec: specs.ElementSpec,
+    strategy: tf.distribute.Strategy,
+    clip_norm: float | None,
+    jit_compile: bool,
+) -> trainer_lib.Trainer:
+    with strategy.scope():
+        stage = make_stage()
+        stage.build(element_spec)
+        optimizer = make_optimizer()
+    sizes = [math.prod(variable.shape) for variable in stage.trainable_variables]
+    logging.info("%s learns %s parameters.", type(stage).__name__, f"{sum(sizes):,}")
+    return trainer_lib.Trainer(
+        stage,
+        optimizer,
+        strategy=strategy,
+        clip_norm=clip_norm,
+        jit_compile=jit_compile,
+    )
+
+
+def _make_evaluator(
+    make: Callable[[], rollout_evaluation.RolloutEvaluator] | None,
+    wanted: bool,
+    stage: stage_lib.Stage,
+) -> rollout_evaluation.RolloutEvaluator | None:
+    if not wanted:
+        return None
+    if make is None:
+        raise ValueError("RUN_EVAL_ROLLOUTS needs an EVALUATOR, got None.")
+    if stage.policy() is None:
+        raise ValueError(
+            f"RUN_EVAL_ROLLOUTS needs a stage that acts; {type(stage).__name__} has no "
+            "policy."
+        )
+    return make()
+
+
+def _make_reports(
+    *,
+    directory: workdir_lib.Workdir,
+    log: metrics_log.MetricsLog,
+    stage: stage_lib.Stage,
+    interval: int,
+    heldout_batches: tf.data.Dataset,
+    evaluator: rollout_evaluation.RolloutEvaluator | None,
+    checkpointer: checkpoints.Checkpointer,
+    num_frames: int,
+    facts: results_lib.Results,
+) -> list[action.Action]:
+    """Evaluations and, after them, the results."""
+    heldout = heldout_evaluation.HeldoutEvaluation(
+        interval, stage=stage, batches=heldout_batches, log=log
+    )
+    rollouts = None
+    if evaluator is not None:
+        rollouts = rollout_evaluation.RolloutEvaluation(
+            interval,
+            evaluator=evaluator,
+            stage=stage,
+            log=log,
+            directory=directory.path / "rollouts",
+        )
+    results = results_writing.ResultsWriting(
+        directory.results,
+        facts=facts,
+        num_frames=num_frames,
+        checkpointer=checkpointer,
+        heldout=heldout,
+        rollouts=rollouts,
+    )
+    return [heldout, *([rollouts] if rollouts else []), results]
+
+
+def _unused_macros() -> frozenset[str]:
+    used = {binding.scope for binding in bindings.find_usage([train]).used}
+    macros = {binding.scope for binding in bindings.snapshot() if binding.is_macro}
+    return frozenset(macros - used)
+
+
+def _num_steps(element_spec: specs.ElementSpec) -> int:
+    spec = element_spec.get(specs.OBSERVATION)
+    return spec.shape[0] if isinstance(spec, specs.ArraySpec) else 1
+
+
+def _check_slots(**slots: Any) -> None:
+    """A slot is a class: what it makes must see dtype policy, seeds and strategy."""
+    for name, value in slots.items():
+        factory = inspect.isclass(value) or inspect.isroutine(value)
+        if value is not None and not factory:
+            raise ValueError(
+                f"{name.upper()} must be a class, {name.upper()} = @Class without "
+                f"parentheses; got an object of {type(value).__name__}."
+            )
+
+
+def _check_ranges(precision: str, *counts: int) -> None:
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}.")
+    if min(counts) < 1:
+        raise ValueError(
+            "num_updates, steps_per_loop and num_evals must be at least 1, got "
+            f"{', '.join(map(str, counts))}."
+        )
+
+
+@contextlib.contextmanager
+def _setting_up() -> Iterator[None]:
+    """Turns errors about what was asked for into `ConfigError`s."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise configs.ConfigError(configs.one_line(error)) from error
+    except TypeError as error:
+        message = configs.one_line(error)
+        if "missing" not in message or "argument" not in message:
+            raise
+        raise configs.ConfigError(message) from error

@@ -1,0 +1,232 @@
+"""`Trainer`, the only training loop."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pdtla import stage as stage_lib
+
+LOSS = "loss"
+GRAD_NORM = "grad_norm"
+_NUM_GUARDED = 2  # these two come first among the scalars of an update
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or the gradient norm became infinite or NaN.
+
+    Attributes:
+      step: number of the update that would have used it, counted from 1.
+      scalars: losses, metrics and gradient norm of that update.
+    """
+
+    def __init__(self, step: int, scalars: dict[str, float]):
+        values = ", ".join(f"{name}={value:g}" for name, value in scalars.items())
+        super().__init__(f"Update {step} is not finite: {values}.")
+        self.step = step
+        self.scalars = scalars
+
+
+class Trainer:
+    """Minimises the losses of a stage.
+
+    N replicas on a global batch give the update that one device gives: each replica
+    differentiates its mean loss over N, gradients are summed over replicas, and only
+    then clipped by their global norm. (The optimizer's own clipping would act before
+    the sum.) Several updates run inside one call of a compiled function.
+
+    Args:
+      stage: the built objective.
+      optimizer: its slots are created here; must not clip gradients itself.
+      strategy: the strategy in whose scope `stage` and `optimizer` were created.
+      clip_norm: largest global norm of the gradient, or None for no clipping.
+      jit_compile: compile one update with XLA; for one replica only.
+
+    Raises:
+      ValueError: XLA was asked for on several replicas, or the optimizer clips.
+    """
+
+    def __init__(
+        self,
+        stage: stage_lib.Stage,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        strategy: tf.distribute.Strategy,
+        clip_norm: float | None = None,
+        jit_compile: bool = False,
+    ):
+        self.stage = stage
+        self.optimizer = optimizer
+        self.strategy = strategy
+        self.clip_norm = clip_norm
+        self.num_replicas = strategy.num_replicas_in_sync
+        if jit_compile and self.num_replicas > 1:
+            raise ValueError(
+                f"jit_compile works on one replica, got {self.num_replicas}."
+            )
+        clipping = [optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm]
+        if any(clipping):
+            raise ValueError(
+                "The trainer clips gradients (clip_norm); the optimizer must not, "
+                f"got clipnorm, clipvalue, global_clipnorm = {clipping}."
+            )
+        with strategy.scope():
+            optimizer.build(stage.trainable_variables)
+        # Inside a tf.function of its own, an update could not sum over replicas.
+        self._update = (
+            tf.function(self._replica_update, jit_compile=True)
+            if jit_compile
+            else self._replica_update
+        )
+        self._run_loop = tf.function(self._loop)
+        self._names: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> int:
+        """Number of updates made so far."""
+        iterations = self.optimizer.iterations.value
+        return int(self.strategy.experimental_local_results(iterations)[0])
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next update."""
+        rate = self.optimizer._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            return float(rate(self.step))
+        return float(self.strategy.experimental_local_results(rate.value)[0])
+
+    def distribute(self, batches: tf.data.Dataset) -> Iterator:
+        """An iterator over global batches, split evenly over the replicas.
+
+        Args:
+          batches: infinite dataset; the size of every tensor's first axis must be a
+            multiple of the number of replicas.
+        """
+        return iter(
+            self.strategy.distribute_datasets_from_function(
+                lambda _: split_batches(batches, self.num_replicas)
+            )
+        )
+
+    def train(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
+        """Makes `num_steps` updates.
+
+        Returns:
+          Means over these updates of `loss` (the sum of the losses), `grad_norm`
+          (before clipping), and the losses and metrics of the stage.
+
+        Raises:
+          NonFiniteError: a loss or the gradient norm is not finite. The weights are
+            no longer usable then.
+          ValueError: a trainable variable of the stage receives no gradient, or two
+            scalars have one name.
+        """
+        if num_steps < 1:
+            raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
+        first = self.step + 1
+        totals, last, done = self._run_loop(iterator, tf.constant(num_steps))
+        last = last.numpy()
+        if not np.all(np.isfinite(last[:_NUM_GUARDED])):
+            scalars = dict(zip(self._names, last.tolist(), strict=True))
+            raise NonFiniteError(first + int(done) - 1, scalars)
+        means = totals.numpy() / num_steps
+        return dict(zip(self._names, means.tolist(), strict=True))
+
+    def _loop(self, iterator, num_steps):
+        """Updates until `num_steps` are made or one of them is not finite."""
+        # Scalars that broadcast against the vector of an update: how long that is
+        # only becomes known while the loop's body is traced.
+        totals, last = tf.zeros([]), tf.zeros([])
+        done, finite = tf.constant(0), tf.constant(True)
+        any_shape = tf.TensorShape(None)
+        while tf.logical_and(done < num_steps, finite):
+            tf.autograph.experimental.set_loop_options(
+                shape_invariants=[(totals, any_shape), (last, any_shape)]
+            )
+            scalars = self.strategy.run(self._update, args=(next(iterator),))
+            last = self.strategy.reduce("MEAN", scalars, axis=None)
+            finite = tf.reduce_all(tf.math.is_finite(last[:_NUM_GUARDED]))
+            totals += last
+            done += 1
+        return totals, last, done
+
+    def _replica_update(self, batch):
+        """One update in replica context; returns its scalars as a vector `[M]`."""
+        variables = self.stage.trainable_variables
+        with tf.GradientTape() as tape:
+            losses, metrics = self.stage(batch, training=True)
+            loss = tf.add_n([tf.cast(value, tf.float32) for value in losses.values()])
+            replica_loss = loss / self.num_replicas
+        gradients = tape.gradient(replica_loss, variables)
+        _check_gradients(gradients, variables)
+        if self.num_replicas > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        grad_norm = tf.linalg.global_norm(gradients)
+        if self.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(
+                gradients, self.clip_norm, use_norm=grad_norm
+            )
+        if self.num_replicas > 1:  # the optimizer sums over replicas once more
+            gradients = [gradient / self.num_replicas for gradient in gradients]
+        self.optimizer.apply(gradients, variables)
+        scalars = _merge({LOSS: loss, GRAD_NORM: grad_norm}, losses, metrics)
+        self._names = tuple(scalars)
+        return tf.stack([tf.cast(value, tf.float32) for value in scalars.values()])
+
+
+def split_batches(batches: tf.data.Dataset, num_parts: int) -> tf.data.Dataset:
+    """Cuts every batch into `num_parts` equal batches, in order."""
+    if num_parts == 1:
+        return batches
+
+    def split(batch):
+        parts = tf.nest.map_structure(
+            lambda x: tf.reshape(
+                x, tf.concat([[num_parts, -1], tf.shape(x)[1:]], axis=0)
+            ),
+            batch,
+        )
+        return tf.data.Dataset.from_tensor_slices(parts)
+
+    parts = batches.flat_map(split)
+    # Without it the strategy guards every read against the end of the data.
+    return parts.apply(
+        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    ).prefetch(num_parts)
+
+
+def scalars_of(
+    losses: stage_lib.Scalars, metrics: stage_lib.Scalars
+) -> dict[str, tf.Tensor]:
+    """The scalars of one batch by name, `loss` the sum of the losses first.
+
+    Raises:
+      ValueError: two scalars have one name.
+    """
+    total = tf.add_n([tf.cast(value, tf.float32) for value in losses.values()])
+    return _merge({LOSS: total}, losses, metrics)
+
+
+def _merge(*groups: stage_lib.Scalars) -> dict[str, tf.Tensor]:
+    merged: dict[str, tf.Tensor] = {}
+    for group in groups:
+        for name, value in group.items():
+            if name in merged:
+                raise ValueError(f"Two scalars of the stage are named {name!r}.")
+            merged[name] = value
+    return merged
+
+
+def _check_gradients(gradients, variables) -> None:
+    unused = [
+        variable.path
+        for gradient, variable in zip(gradients, variables, strict=True)
+        if gradient is None
+    ]
+    if unused:
+        raise ValueError(
+            "Every trainable variable must receive a gradient; freeze what is not "
+            f"learnt (layer.trainable = False). None for {unused}."
+        )

@@ -1,0 +1,127 @@
+"""`Workdir`: the files of one run."""
+
+import fcntl
+import pathlib
+
+from gin import config_parser
+from pdtla.analysis import files
+from pdtla.training import checkpoints, configs
+
+# What may differ when a run goes on: it changes what is reported, not what is learnt.
+REPORTING_KNOBS = frozenset({"LOG_EVERY", "CHECKPOINT_EVERY"})
+
+
+class Workdir:
+    """The directory of one run, held by one process at a time.
+
+    Args:
+      path: created where it does not exist.
+
+    Raises:
+      ConfigError: another process is using it.
+    """
+
+    def __init__(self, path: str | pathlib.Path):
+        self.path = pathlib.Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / ".lock").open("w")
+        try:
+            # The system drops this lock when the process ends, killed or not.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise configs.ConfigError(
+                f"Another run is using the workdir {self.path}."
+            ) from error
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """Directory of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def modules(self) -> pathlib.Path:
+        """Directory of the modules that later stages load."""
+        return self.path / "modules"
+
+    @property
+    def operative_config(self) -> pathlib.Path:
+        """The configuration that the run made use of."""
+        return self.path / "operative_config.gin"
+
+    def is_finished(self, num_updates: int) -> bool:
+        """Whether the last checkpoint, written after the results, is there."""
+        last = checkpoints.latest_step(self.checkpoints)
+        return last == num_updates and self.results.exists()
+
+    @property
+    def results(self) -> pathlib.Path:
+        """The results, once the run is finished."""
+        return self.path / "results.json"
+
+    def close(self) -> None:
+        """Lets others use the directory."""
+        self._lock.close()
+
+    def __enter__(self) -> "Workdir":
+        return self
+
+    def __exit__(self, *unused_error) -> None:
+        self.close()
+
+    def claim(self, config: str, unused_macros: frozenset[str] = frozenset()) -> None:
+        """Writes `config.gin`, or checks it against that of the run that is there.
+
+        A run is there once it has a checkpoint; what failed before that left nothing.
+
+        Args:
+          config: the configuration as gin writes it.
+          unused_macros: macros that do not reach this run, which may differ.
+
+        Raises:
+          ConfigError: the directory holds a run of another configuration.
+        """
+        file = self.path / "config.gin"
+        if checkpoints.latest_step(self.checkpoints) is None or not file.exists():
+            files.write_atomically(file, config.encode())
+            return
+        ignored = REPORTING_KNOBS | unused_macros
+        there, here = _statements(file.read_text()), _statements(config)
+        changes = [
+            f"{key} was {there.get(key, 'not set')}, is {here.get(key, 'not set')}"
+            for key in sorted(there.keys() | here.keys())
+            if there.get(key) != here.get(key) and key not in ignored
+        ]
+        if changes:
+            raise configs.ConfigError(
+                f"The workdir {self.path} holds a run of another configuration: "
+                f"{'; '.join(changes)}."
+            )
+
+
+class _TextDelegate(config_parser.ParserDelegate):
+    """Reads statements without resolving what they refer to."""
+
+    def configurable_reference(self, scoped_selector, evaluate):
+        return _Verbatim(f"@{scoped_selector}{'()' if evaluate else ''}")
+
+    def macro(self, name):
+        return _Verbatim(f"%{name}")
+
+
+class _Verbatim(str):
+    """Shown without quotes, so that a reference differs from a string."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _statements(config: str) -> dict[str, str]:
+    """The bindings of a configuration as text, by the name they bind."""
+    bindings: dict[str, str] = {}
+    for statement in config_parser.ConfigParser(config, _TextDelegate()):
+        if isinstance(statement, config_parser.BindingStatement):
+            scope, selector, parameter, value, _ = statement
+            name = ".".join(part for part in (selector, parameter) if part)
+            bindings[f"{scope}/{name}" if scope else name] = repr(value)
+    return bindings

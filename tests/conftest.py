@@ -1,0 +1,24 @@
+"""Leaves no gin configuration and no Keras state behind a test."""
+
+import pdtla  # isort: skip  # fixes the Keras backend before anything imports keras
+
+import keras
+import pytest
+
+import gin
+
+assert pdtla
+
+
+def _clear():
+    gin.unlock_config()
+    gin.clear_config()
+    keras.config.set_dtype_policy("float32")
+    keras.backend.clear_session()
+
+
+@pytest.fixture(autouse=True)
+def clean_state():
+    _clear()
+    yield
+    _clear()
