@@ -1,0 +1,1 @@
+"""Datasets in RLDS form: builders, importers, readers, windows, latents beside them."""

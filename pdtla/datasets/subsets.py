@@ -1,0 +1,68 @@
+"""Which trajectories and transitions are trained on, and which are held out."""
+
+import numpy as np
+from absl import logging
+
+
+def split_trajectories(
+    lengths: np.ndarray, train_frac: float, level_seeds: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits trajectories in stored order, the first part to train on.
+
+    Args:
+      lengths: steps of each trajectory, int64 `[E]`.
+      train_frac: fraction to train on, at least one trajectory of it.
+      level_seeds: level of each trajectory, int64 `[E]`; if given, those on a level of
+        the first part are not held out.
+
+    Returns:
+      Numbers of the trajectories to train on and of those held out.
+
+    Raises:
+      ValueError: `train_frac` is no fraction above 0.
+    """
+    if not 0.0 < train_frac <= 1.0:
+        raise ValueError(f"train_frac must be above 0 and at most 1, got {train_frac}.")
+    count = max(1, round(train_frac * len(lengths)))
+    train, heldout = np.split(np.arange(len(lengths)), [count])
+    if level_seeds is not None:
+        unseen = ~np.isin(level_seeds[heldout], level_seeds[train])
+        if not unseen.all():
+            logging.info(
+                "%d of %d held-out trajectories are on levels trained on: left out.",
+                np.sum(~unseen),
+                len(heldout),
+            )
+        heldout = heldout[unseen]
+    return train, heldout
+
+
+def choose_trajectories(trajectories: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """The first `count` of a seeded permutation, all of them if -1.
+
+    So a larger count contains every smaller one of the same seed.
+
+    Raises:
+      ValueError: there are fewer, or the count is neither -1 nor positive.
+    """
+    if count == -1:
+        return trajectories
+    _check_count("num_trajs", count, len(trajectories), "training trajectories")
+    return np.random.default_rng(seed).permutation(trajectories)[:count]
+
+
+def choose_examples(transitions: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """The first `count` of a seeded permutation of transitions.
+
+    Raises:
+      ValueError: there are fewer, or the count is not positive.
+    """
+    _check_count("num_examples", count, len(transitions), "training transitions")
+    return np.random.default_rng(seed).permutation(transitions)[:count]
+
+
+def _check_count(name: str, count: int, available: int, what: str) -> None:
+    if count < 1:
+        raise ValueError(f"{name} must be -1 or at least 1, got {count}.")
+    if count > available:
+        raise ValueError(f"{name} must be at most the {available} {what}, got {count}.")

@@ -1,0 +1,383 @@
+"""`WindowDataset`, windows of a dataset's steps as training and held-out batches."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from pdtla import specs
+from pdtla.datasets import (
+    latent_store,
+    rlds_reader,
+    subsets,
+    window_index,
+    window_stream,
+)
+
+_HELDOUT_SEED = 0
+
+
+class WindowDataset:
+    """Batches `[B, T, ...]` of windows, in an order that (seed, step) determine.
+
+    Training trajectories are the first `train_frac` in stored order, the others are
+    held out. From the training trajectories `num_trajs` are drawn, and from the
+    transitions of those `num_examples`; both draws depend on `subset_seed` alone, so
+    that windows of either kind see the same labelled transitions.
+
+    A field that is not asked for is not read, so what must not see actions cannot.
+
+    Args:
+      source: the dataset.
+      window: `transitions` (T = 1: o_t) or `lapo` (T = k + 2: o_{t-k}, ..., o_{t+1}).
+      context_len: k of a `lapo` window.
+      fields: names of the fields of a batch.
+      num_trajs: number of training trajectories, -1 for all.
+      num_examples: number of training transitions, -1 for all; with it, every window is
+        about a step that has a successor.
+      train_frac: fraction of the trajectories to train on.
+      latents: name of latents beside the dataset, whose fields join the batch; windows
+        about a step without a successor, hence without a latent, are left out.
+      replace_action_with_latent: take `action` from the latents (decoded or labelled
+        actions) instead of the dataset.
+      pad_start: repeat an episode's first step for windows that begin before it,
+        instead of leaving these out.
+      disjoint_levels: hold out no trajectory on a level that is trained on, where the
+        dataset tells its levels.
+      memory_budget_gib: size of the fields, in GiB, beyond which training reads the
+        stored files in a shuffled order instead of drawing from all windows at once.
+      subset_seed: seeds `num_trajs` and `num_examples`.
+
+    Attributes:
+      element_spec: the spec of a batch without its batch axis.
+      fingerprint: hex digest of everything that determines the batches.
+      train_bases: int64 `[N]`, flat index of the step each training window is about.
+
+    Raises:
+      ValueError: settings that do not fit the dataset, in one line.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: rlds_reader.RldsReader,
+        window: str,
+        context_len: int = 1,
+        fields: Sequence[str] = (specs.OBSERVATION,),
+        num_trajs: int = -1,
+        num_examples: int = -1,
+        train_frac: float = 0.9,
+        latents: str | None = None,
+        replace_action_with_latent: bool = False,
+        pad_start: bool = True,
+        disjoint_levels: bool = True,
+        memory_budget_gib: float = 8.0,
+        subset_seed: int = 0,
+    ):
+        self.source = source
+        self.fields = tuple(fields)
+        self._kind = window_index.window_kind(window, context_len)
+        self._store = latent_store.LatentStore(source, latents) if latents else None
+        self._replace_action = replace_action_with_latent
+        self._memory_budget_gib = memory_budget_gib
+        self._check_fields()
+        self.element_spec = {
+            field: spec.with_time(self._kind.length)
+            for field, spec in self._step_spec().items()
+        }
+        train, heldout = subsets.split_trajectories(
+            source.lengths, train_frac, source.level_seeds if disjoint_levels else None
+        )
+        train = subsets.choose_trajectories(train, num_trajs, subset_seed)
+        make_bases = functools.partial(self._bases, pad_start=pad_start)
+        self.train_bases, self._train_firsts = make_bases(
+            train, num_examples=num_examples, subset_seed=subset_seed
+        )
+        self._heldout_bases, self._heldout_firsts = make_bases(heldout)
+        self.fingerprint = self._digest(
+            window=window,
+            context_len=context_len,
+            num_trajs=num_trajs,
+            num_examples=num_examples,
+            train_frac=train_frac,
+            replace_action_with_latent=replace_action_with_latent,
+            pad_start=pad_start,
+            disjoint_levels=disjoint_levels,
+            subset_seed=subset_seed,
+        )
+        logging.info(
+            "%s: %d windows of %d trajectories to train on, %d of %d held out.",
+            source.directory,
+            self.num_train_windows,
+            len(train),
+            self.num_heldout_windows,
+            len(heldout),
+        )
+
+    @property
+    def num_train_windows(self) -> int:
+        """Windows of one pass over the training data."""
+        return len(self.train_bases)
+
+    @property
+    def num_heldout_windows(self) -> int:
+        """Windows of the held-out trajectories."""
+        return len(self._heldout_bases)
+
+    @functools.cached_property
+    def streamed_fields(self) -> tuple[str, ...]:
+        """The image fields, if a step's size times all steps exceeds the budget."""
+        size = sum(map(_num_bytes, self.element_spec.values())) / self._kind.length
+        if size * self.source.num_steps <= self._memory_budget_gib * 2**30:
+            return ()
+        return tuple(f for f, spec in self.element_spec.items() if spec.is_image)
+
+    def train_batches(
+        self, batch_size: int, seed: int, start_step: int = 0
+    ) -> tf.data.Dataset:
+        """Batches without end; every pass takes each window once, in another order.
+
+        The batch of a step is a pure function of `seed` and the step, and starting late
+        costs nothing. Beyond the memory budget it reads and drops, at most one pass.
+
+        Args:
+          batch_size: B; it may exceed the number of windows.
+          seed: seeds the order.
+          start_step: how many batches to leave out.
+
+        Raises:
+          ValueError: there is no training window.
+        """
+        if not self.num_train_windows:
+            raise ValueError(f"{self.source.directory} has no window to train on.")
+        if self.streamed_fields:
+            stream = self._stream(self.train_bases, self._train_firsts)
+            return self._generate(
+                lambda: stream.shuffled(batch_size, seed, start_step), batch_size
+            )
+        load = self._loader(self.train_bases, self._train_firsts)
+        order = functools.partial(
+            shuffled_indices,
+            batch_size=batch_size,
+            size=self.num_train_windows,
+            seed=seed,
+        )
+        indices = tf.data.Dataset.range(start_step, tf.int64.max).map(order)
+        return _finish(indices.map(load, num_parallel_calls=2, deterministic=True))
+
+    def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
+        """One pass over the held-out windows in a fixed shuffled order.
+
+        Every batch has exactly `batch_size` windows: what remains after the last full
+        batch is left out, and if there is less than one batch, windows are repeated to
+        fill it. The shuffling makes the first few batches a fair sample; beyond the
+        memory budget the order is the stored one.
+
+        Raises:
+          ValueError: no window is held out.
+        """
+        size = self.num_heldout_windows
+        if not size:
+            raise ValueError(
+                f"No window of {self.source.directory} is held out: train_frac leaves "
+                "no trajectory, or none on a level that is not trained on "
+                "(disjoint_levels=False admits those)."
+            )
+        steps = max(1, size // batch_size)
+        if self.streamed_fields:
+            stream = self._stream(self._heldout_bases, self._heldout_firsts)
+            return self._generate(
+                lambda: _full(stream.ordered(batch_size), batch_size), batch_size
+            )
+        load = self._loader(self._heldout_bases, self._heldout_firsts)
+        order = functools.partial(
+            shuffled_indices, batch_size=batch_size, size=size, seed=_HELDOUT_SEED
+        )
+        indices = tf.data.Dataset.range(steps).map(order)
+        return _finish(indices.map(load))
+
+    def ordered_batches(self, batch_size: int, start: int = 0) -> tf.data.Dataset:
+        """The training windows once, in stored order; the last batch may be smaller.
+
+        Args:
+          batch_size: B.
+          start: how many windows to leave out.
+        """
+        if self.streamed_fields:
+            stream = self._stream(self.train_bases, self._train_firsts)
+            return self._generate(lambda: stream.ordered(batch_size, start), None)
+        load = self._loader(self.train_bases, self._train_firsts)
+        indices = tf.data.Dataset.range(start, self.num_train_windows).batch(batch_size)
+        return _finish(indices.map(load, num_parallel_calls=2, deterministic=True))
+
+    @functools.cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The fields that are read by index."""
+        latents = self._store.read() if self._store else {}
+        if not self._replace_action:
+            latents.pop(specs.ACTION, None)
+        return {
+            field: latents[field] if field in latents else self.source.array(field)
+            for field in self.element_spec
+            if field not in self.streamed_fields
+        }
+
+    def _fetch(self, bases: np.ndarray, firsts: np.ndarray) -> dict[str, np.ndarray]:
+        rows = window_index.window_rows(self._kind, bases, firsts)
+        return {
+            field: array.take(rows, axis=0) for field, array in self._arrays.items()
+        }
+
+    def _loader(
+        self, bases: np.ndarray, firsts: np.ndarray
+    ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """Maps indices of windows `[B]` to their fields."""
+        fields = tuple(self._arrays)  # opened before the pipeline's threads need them
+        types = [tf.dtypes.as_dtype(self.element_spec[f].dtype) for f in fields]
+
+        def fetch(indices: np.ndarray) -> list[np.ndarray]:
+            return list(self._fetch(bases[indices], firsts[indices]).values())
+
+        def load(indices: tf.Tensor) -> dict[str, tf.Tensor]:
+            values = tf.numpy_function(fetch, [indices], types, stateful=False)
+            for field, value in zip(fields, values, strict=True):
+                value.set_shape([indices.shape[0], *self.element_spec[field].shape])
+            return dict(zip(fields, values, strict=True))
+
+        return load
+
+    def _stream(
+        self, bases: np.ndarray, firsts: np.ndarray
+    ) -> window_stream.WindowStream:
+        window_bytes = sum(map(_num_bytes, self.element_spec.values()))
+        return window_stream.WindowStream(
+            source=self.source,
+            kind=self._kind,
+            streamed=self.streamed_fields,
+            load=self._fetch,
+            bases=bases,
+            firsts=firsts,
+            # Half of the budget: a block on its way through the buffer is copied.
+            buffer_windows=int(self._memory_budget_gib * 2**29 / window_bytes),
+        )
+
+    def _generate(
+        self, batches: Callable[[], Iterator], batch_size: int | None
+    ) -> tf.data.Dataset:
+        signature = {
+            field: tf.TensorSpec([batch_size, *spec.shape], spec.dtype)
+            for field, spec in self.element_spec.items()
+        }
+        return _finish(
+            tf.data.Dataset.from_generator(batches, output_signature=signature)
+        )
+
+    def _step_spec(self) -> dict[str, specs.ArraySpec]:
+        source = self.source.element_spec
+        spec = {field: source[field] for field in self.fields}
+        if self._store is not None:
+            latents = self._store.element_spec
+            action = latents.pop(specs.ACTION, None)
+            if self._replace_action:
+                if action is None:
+                    raise ValueError(
+                        f"{self._store.directory} holds no actions, which "
+                        "replace_action_with_latent needs."
+                    )
+                spec[specs.ACTION] = action
+            spec.update(latents)
+        return spec
+
+    def _check_fields(self) -> None:
+        unknown = sorted(set(self.fields) - set(self.source.element_spec))
+        if unknown or not self.fields:
+            raise ValueError(
+                f"fields must be some of {sorted(self.source.element_spec)} for "
+                f"{self.source.directory}, got {list(self.fields)}."
+            )
+        if self._replace_action and self._store is None:
+            raise ValueError("replace_action_with_latent needs the name of latents.")
+
+    def _bases(
+        self,
+        trajectories: np.ndarray,
+        pad_start: bool,
+        num_examples: int = -1,
+        subset_seed: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        trajectories = np.sort(trajectories)
+        starts = self.source.starts[trajectories]
+        lengths = self.source.lengths[trajectories]
+        needs_successor = self._store is not None or num_examples >= 0
+        bases, firsts = window_index.window_bases(
+            self._kind,
+            starts,
+            lengths,
+            pad_start,
+            self.source.last_step_valid and not needs_successor,
+        )
+        if num_examples >= 0:
+            transitions = window_index.steps_of(starts, np.maximum(lengths - 1, 0))
+            chosen = subsets.choose_examples(transitions, num_examples, subset_seed)
+            kept = np.isin(bases, chosen)
+            bases, firsts = bases[kept], firsts[kept]
+        return bases, firsts
+
+    def _digest(self, **settings) -> str:
+        settings["fields"] = list(self.element_spec)
+        settings["source"] = self.source.fingerprint
+        settings["latents"] = self._store.fingerprint if self._store else None
+        settings["streamed"] = self.streamed_fields
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def shuffled_indices(
+    step: tf.Tensor, batch_size: int, size: int, seed: int
+) -> tf.Tensor:
+    """The windows of one batch: each pass is a permutation of its own of all of them.
+
+    Args:
+      step: which batch, int64 scalar.
+      batch_size: B.
+      size: number of windows.
+      seed: seeds the permutations.
+
+    Returns:
+      Indices of windows, int64 `[B]`.
+    """
+    position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+    epoch = position // size
+    key = tf.stack([tf.fill([batch_size], np.int64(seed)), epoch, epoch * 0], 1)
+    # `tf.random.experimental.index_shuffle`, whose wrapper mistakes a seed per element.
+    return tf.raw_ops.RandomIndexShuffle(
+        index=position % size, seed=key, max_index=size - 1, rounds=4
+    )
+
+
+def _num_bytes(spec: specs.ArraySpec) -> int:
+    return int(np.prod(spec.shape, dtype=np.int64)) * np.dtype(spec.dtype).itemsize
+
+
+def _full(batches: Iterator[dict], batch_size: int) -> Iterator[dict]:
+    """Leaves out a smaller last batch, or fills it by repeating if it is the only."""
+    for number, batch in enumerate(batches):
+        count = len(next(iter(batch.values())))
+        if count == batch_size:
+            yield batch
+        elif number == 0:
+            rows = np.arange(batch_size) % count
+            yield {field: array[rows] for field, array in batch.items()}
+
+
+def _finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    # There are no files to split between workers.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    options.deterministic = True
+    return dataset.with_options(options).prefetch(2)

@@ -1,0 +1,93 @@
+"""Which steps make up a window: plain index arithmetic on flat arrays of steps.
+
+A window is named by its base, the flat index of the step t whose action it is about.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowKind:
+    """The steps of a window around its base step t.
+
+    Attributes:
+      before: steps before t.
+      after: steps after t.
+    """
+
+    before: int
+    after: int
+
+    @property
+    def length(self) -> int:
+        """The number of steps T."""
+        return self.before + 1 + self.after
+
+
+def window_kind(name: str, context_len: int) -> WindowKind:
+    """`transitions` is o_t alone, `lapo` is o_{t-k}, ..., o_t, o_{t+1}.
+
+    Args:
+      name: name of the kind.
+      context_len: k, steps before t; of no effect on `transitions`.
+
+    Raises:
+      ValueError: an unknown name or a negative context.
+    """
+    if context_len < 0:
+        raise ValueError(f"context_len must be at least 0, got {context_len}.")
+    kinds = {"transitions": WindowKind(0, 0), "lapo": WindowKind(context_len, 1)}
+    if name not in kinds:
+        raise ValueError(f"window must be one of {sorted(kinds)}, got {name!r}.")
+    return kinds[name]
+
+
+def steps_of(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Flat indices of the steps of some episodes, int64 `[sum(lengths)]`.
+
+    Args:
+      starts: first step of each episode, int64 `[E]`.
+      lengths: steps of each episode, int64 `[E]`.
+    """
+    offsets = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(starts - offsets, lengths)
+
+
+def window_bases(
+    kind: WindowKind,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    pad_start: bool,
+    last_step_valid: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The windows of some episodes, in order.
+
+    Args:
+      kind: the steps of a window.
+      starts: first step of each episode, int64 `[E]`.
+      lengths: steps of each episode, int64 `[E]`.
+      pad_start: keep windows that begin before their episode, whose first step is then
+        repeated, instead of leaving them out.
+      last_step_valid: whether the last step's action is real.
+
+    Returns:
+      Base step of each window and first step of its episode, int64 `[W]` each.
+    """
+    skipped = 0 if pad_start else kind.before
+    cut = max(kind.after, 0 if last_step_valid else 1)
+    counts = np.maximum(lengths - skipped - cut, 0)
+    return steps_of(starts + skipped, counts), np.repeat(starts, counts)
+
+
+def window_rows(kind: WindowKind, bases: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+    """Flat indices of the steps of windows, int64 `[B, T]`.
+
+    Args:
+      kind: the steps of a window.
+      bases: base step of each window, int64 `[B]`.
+      firsts: first step of its episode, int64 `[B]`.
+    """
+    rows = bases[:, None] + np.arange(-kind.before, kind.after + 1)
+    return np.maximum(rows, firsts[:, None])
