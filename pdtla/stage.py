@@ -92,3 +92,16 @@ def require_fields(element_spec: specs.ElementSpec, *names: str) -> None:
             f"The dataset gives the fields {sorted(element_spec)}; "
             f"this stage also needs {missing}."
         )
+
+
+def num_actions(element_spec: specs.ElementSpec) -> int:
+    """The number of discrete actions of a dataset.
+
+    Raises:
+      ValueError: the dataset gives no actions, or continuous ones.
+    """
+    require_fields(element_spec, specs.ACTION)
+    spec = element_spec[specs.ACTION]
+    if not spec.is_discrete:
+        raise ValueError(f"This stage needs discrete actions, got {spec}.")
+    return spec.num_values

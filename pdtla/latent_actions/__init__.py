@@ -1,0 +1,1 @@
+"""Latent action models, action decoders and relabelling."""

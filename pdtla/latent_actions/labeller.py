@@ -1,0 +1,105 @@
+"""`Labeller`: infers latents, codes and actions of windows with a trained run."""
+
+import hashlib
+import pathlib
+
+import tensorflow as tf
+
+from pdtla import specs
+from pdtla.layers.module_io import load_module, read_digest
+
+LATENTS = ("continuous", "quantized")
+
+
+class Labeller:
+    """Labels windows o_{t-k..t+1} with what a run's modules infer from them.
+
+    A run of a latent action model has the modules `idm` and `vq`, one of a supervised
+    IDM has `idm` and `decoder`, a joint one has all three. The decoder may also come
+    from another run that was fitted on the latents of this one.
+
+    Args:
+      run: workdir whose modules infer the latent.
+      decoder_run: workdir whose `decoder` module turns latents into actions; None uses
+        the run's own where it has one.
+      latent: "continuous", the latent before quantisation, which LAPO imitates and
+        decodes (arXiv 2312.10812), or "quantized".
+
+    Attributes:
+      num_frames: T, the observations of a window.
+      fields: spec of one step of every field that `label` returns.
+      fingerprint: hex digest of the modules' weights and of the settings.
+
+    Raises:
+      ValueError: a module is missing or damaged, or the decoder takes latents of
+        another width.
+    """
+
+    def __init__(
+        self, run: str, decoder_run: str | None = None, latent: str = "continuous"
+    ):
+        if latent not in LATENTS:
+            raise ValueError(f"latent must be one of {LATENTS}, got {latent!r}.")
+        self._latent = latent
+        directories = {"idm": _module(run, "idm")}
+        self._idm = load_module(directories["idm"])
+        self._vq = self._decoder = None
+        if _module(run, "vq").exists():
+            directories["vq"] = _module(run, "vq")
+            self._vq = load_module(directories["vq"])
+        if decoder_run or _module(run, "decoder").exists():
+            directories["decoder"] = _module(decoder_run or run, "decoder")
+            self._decoder = load_module(directories["decoder"])
+            self._check_decoder(decoder_run or run)
+        self._shape = self._idm.get_build_config()["input_shape"][1:]
+        self.num_frames = self._shape[0]
+        digests = [read_digest(path) for path in directories.values()]
+        text = " ".join([latent, *directories, *digests])
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        self.fields = self._field_specs()
+
+    @tf.function(reduce_retracing=True)
+    def label(self, observation: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Labels uint8 or float windows `[B, T, ...]`.
+
+        Returns:
+          `latent_action` float32 `[B, D]` and, where there are a quantizer and a decoder,
+          `latent_code` int32 `[B, M]` and `action` int32 `[B]`.
+        """
+        latent = self._idm(observation)
+        labels = {}
+        if self._vq is not None:
+            code = self._vq(latent)
+            if "codes" in code:
+                labels[specs.LATENT_CODE] = code["codes"]
+            if self._latent == "quantized":
+                latent = code["quantized"]
+        labels[specs.LATENT_ACTION] = latent
+        if self._decoder is not None:
+            logits = self._decoder(latent)
+            labels[specs.ACTION] = tf.argmax(logits, -1, output_type=tf.int32)
+        return labels
+
+    def _check_decoder(self, run: str) -> None:
+        if self._decoder.input_dim != self._idm.output_dim:
+            raise ValueError(
+                f"The decoder of {run} takes latents of width "
+                f"{self._decoder.input_dim}; this IDM's have {self._idm.output_dim}."
+            )
+
+    def _field_specs(self) -> dict[str, specs.ArraySpec]:
+        window = tf.TensorSpec([1, *self._shape], tf.uint8)
+        outputs = self.label.get_concrete_function(window).structured_outputs
+        fields = {
+            name: specs.ArraySpec(tuple(output.shape[1:]), output.dtype.name)
+            for name, output in outputs.items()
+        }
+        if self._decoder is not None:
+            fields[specs.ACTION] = specs.ArraySpec(
+                (), "int32", num_values=self._decoder.output_dim
+            )
+        return fields
+
+
+def _module(run: str, name: str) -> pathlib.Path:
+    return pathlib.Path(run) / "modules" / name

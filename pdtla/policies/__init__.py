@@ -1,0 +1,1 @@
+"""Policies learnt by imitation, in action space or in latent action space."""
