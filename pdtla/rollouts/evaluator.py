@@ -1,5 +1,6 @@
 """`Evaluator`, the same levels and the same accounting for every method."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ import numpy as np
 from absl import logging
 
 from pdtla.analysis import results
+from pdtla.environments import scores
+from pdtla.environments.levels import LevelRange, assert_disjoint_levels
 from pdtla.environments.vector_environment import VectorEnvironment
 from pdtla.experts.expert import Expert
 from pdtla.rollouts.rollout import RolloutResult, rollout, rollout_expert
@@ -14,6 +17,12 @@ from pdtla.stage import Policy, Stage
 
 GREEDY = "greedy"
 SAMPLED = "sampled"
+
+
+def reference_scores(env_id: str, table: str) -> dict[str, float | str]:
+    """The reference of an `Evaluator` from a named table of `environments.scores`."""
+    low, high = scores.bounds(env_id, table)
+    return {"min": low, "max": high, "name": table}
 
 
 class Evaluation(NamedTuple):
@@ -41,9 +50,8 @@ class Evaluator:
       episodes_per_slot: how many of them each environment slot plays in a row.
       max_steps: cap on the steps of one episode, beside the environment's own.
       seed: seed of the levels and of sampled actions.
-      levels: first level and number of levels to evaluate on.
-      train_levels: first level and number of levels of the training data (0 levels
-        stand for all there are), which must not meet `levels`.
+      levels: levels to evaluate on; None leaves them to `make_env`.
+      train_levels: levels of the training data, which must not meet `levels`.
       modes: of "greedy" and "sampled"; the first is the headline.
       reference: `min` and `max` (returns that normalise to 0 and 1) and their `name`.
       record: number of episodes of each mode to keep as videos.
@@ -60,8 +68,8 @@ class Evaluator:
         episodes_per_slot: int = 1,
         max_steps: int | None = None,
         seed: int = 0,
-        levels: tuple[int, int] | None = None,
-        train_levels: tuple[int, int] | None = None,
+        levels: LevelRange | None = None,
+        train_levels: LevelRange | None = None,
         modes: Sequence[str] = (GREEDY, SAMPLED),
         reference: Mapping[str, float | str] | None = None,
         record: int = 0,
@@ -73,7 +81,8 @@ class Evaluator:
             )
         if not modes or not set(modes) <= {GREEDY, SAMPLED}:
             raise ValueError(f"modes must be of greedy and sampled, got {modes}.")
-        check_disjoint(levels, train_levels)
+        if levels is not None and train_levels is not None:
+            assert_disjoint_levels(levels, train_levels)
         self.make_env = make_env
         self.num_rollouts = num_rollouts
         self.episodes_per_slot = episodes_per_slot
@@ -129,7 +138,7 @@ class Evaluator:
             "seed": self.seed,
         }
         if self.levels is not None:
-            settings["start_level"], settings["num_levels"] = self.levels
+            settings |= dataclasses.asdict(self.levels)
         return self.make_env(**settings)
 
     def section(self, evaluation: Evaluation) -> results.Results:
@@ -188,29 +197,9 @@ class Evaluator:
         """Holds the environment to its settings: no level outside the range."""
         if self.levels is None:
             return
-        start, num = self.levels
-        if num and (played.min() < start or played.max() >= start + num):
-            raise ValueError(
-                f"Evaluation must play levels {start} to {start + num - 1}, but "
-                f"played {played.min()} to {played.max()}."
-            )
-
-
-def check_disjoint(
-    levels: tuple[int, int] | None, train_levels: tuple[int, int] | None
-) -> None:
-    """Raises a `ValueError` if two level ranges (first, number; 0 = all) meet."""
-    if levels is None or train_levels is None:
-        return
-    (start, num), (train_start, train_num) = levels, train_levels
-    apart = start + num <= train_start or train_start + train_num <= start
-    if not num or not train_num or not apart:
-        raise ValueError(
-            "Evaluation levels must not meet the training levels, got "
-            f"{_describe(levels)} and {_describe(train_levels)}."
-        )
-
-
-def _describe(levels: tuple[int, int]) -> str:
-    start, num = levels
-    return f"{start} to {start + num - 1}" if num else "all levels"
+        for level in (int(played.min()), int(played.max())):
+            if level not in self.levels:
+                raise ValueError(
+                    f"Evaluation must play levels {self.levels.start_level} to "
+                    f"{self.levels.end - 1}, but played {level}."
+                )

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 from pdtla.analysis import results
+from pdtla.environments.levels import LevelRange
 from pdtla.environments.procgen import Procgen
 from pdtla.experts.maze_expert import MazeExpert
-from pdtla.rollouts.evaluator import Evaluator, check_disjoint
+from pdtla.rollouts.evaluator import Evaluator, reference_scores
 from pdtla.rollouts.trivial_policies import ActionMarginal, Constant
 from pdtla.stage import Stage
 
@@ -19,7 +20,11 @@ REFERENCE = {"min": 4.0, "max": 10.0, "name": "measured"}
 
 def make_evaluator(**kwargs):
     make_env = functools.partial(Procgen, env_id="maze", max_episode_steps=60)
-    kwargs = {"levels": (9000, 500), "train_levels": (0, 9000), "seed": 1} | kwargs
+    kwargs = {
+        "levels": LevelRange(9000, 500),
+        "train_levels": LevelRange(0, 9000),
+        "seed": 1,
+    } | kwargs
     return Evaluator(make_env, num_rollouts=6, **kwargs)
 
 
@@ -105,23 +110,26 @@ def test_bare_policy_and_no_policy():
     [((0, 10), (9, 5)), ((9, 5), (0, 10)), ((0, 0), (9, 5)), ((5, 1), (0, 0))],
 )
 def test_levels_must_be_disjoint(levels, train_levels):
-    with pytest.raises(ValueError, match="must not meet the training levels"):
-        make_evaluator(levels=levels, train_levels=train_levels)
-
-
-def test_disjoint_levels_pass():
-    check_disjoint((10, 5), (0, 10))
-    check_disjoint((0, 10), (10, 0 + 5))
-    check_disjoint(None, (0, 0))
+    with pytest.raises(ValueError, match="must be disjoint"):
+        make_evaluator(
+            levels=LevelRange(*levels), train_levels=LevelRange(*train_levels)
+        )
 
 
 def test_an_environment_that_ignores_the_range_is_caught():
     def make_env(num_envs, seed, start_level, num_levels):
         return Procgen(env_id="maze", num_envs=num_envs, max_episode_steps=5)
 
-    evaluator = Evaluator(make_env, num_rollouts=4, levels=(100, 10))
+    evaluator = Evaluator(make_env, num_rollouts=4, levels=LevelRange(100, 10))
     with pytest.raises(ValueError, match="must play levels 100 to 109"):
         evaluator(Constant(4))
+
+
+def test_reference_scores():
+    reference = reference_scores("maze", "lapo")
+    assert reference == {"min": 4.27, "max": 9.97, "name": "lapo"}
+    with pytest.raises(ValueError, match="no 'tetris'"):
+        reference_scores("tetris", "lapo")
 
 
 @pytest.mark.parametrize(

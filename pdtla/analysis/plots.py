@@ -1,0 +1,224 @@
+"""Figures of a report, as PNG bytes."""
+
+import io
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+
+_DPI = 130
+_COLORS = colormaps["tab10"].colors
+_GREY = "#8a8f98"
+
+
+def read_metrics(
+    path: str | os.PathLike, split: str | None = None
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Reads `metrics.jsonl` as curves.
+
+    Args:
+      path: one JSON object a line with `step`, `split`, `time` and any scalars.
+      split: which split to read; None reads all.
+
+    Returns:
+      Steps and values of each scalar.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There are no metrics in {os.fspath(path)}.")
+    curves = {}
+    with open(path) as file:
+        for line in file:
+            if not line.endswith("\n"):
+                break  # a running or killed run has not finished this line
+            record = json.loads(line)
+            if split is not None and record["split"] != split:
+                continue
+            for name, value in record.items():
+                if name in ("step", "split", "time"):
+                    continue
+                steps, values = curves.setdefault(name, ([], []))
+                steps.append(record["step"])
+                values.append(value)
+    return curves
+
+
+def learning_curves(
+    panels: Mapping[str, Curves], y_labels: Mapping[str, str] | None = None
+) -> bytes:
+    """One panel for each title, one line for each curve (steps and values) in it."""
+    figure, axes = _grid(len(panels), columns=3, size=(3.9, 2.7))
+    for axis, (title, curves) in zip(axes, panels.items(), strict=False):
+        for index, (label, (steps, values)) in enumerate(curves.items()):
+            axis.plot(steps, values, color=_COLORS[index % 10], label=label, lw=1.6)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("updates", fontsize=8)
+        if y_labels and title in y_labels:
+            axis.set_ylabel(y_labels[title], fontsize=8)
+        if len(curves) > 1:
+            axis.legend(fontsize=7, frameon=False)
+        _tidy(axis)
+    return _png(figure)
+
+
+def frames_grid(rows: Mapping[str, np.ndarray]) -> bytes:
+    """Frames in labelled rows, one column for each window.
+
+    Args:
+      rows: uint8 `[N, H, W, 3]`, or float in [-0.5, 0.5], for each label.
+    """
+    arrays = {label: _as_uint8(np.asarray(frames)) for label, frames in rows.items()}
+    columns = max(len(frames) for frames in arrays.values())
+    figure = Figure(figsize=(1.0 * columns + 1.0, 1.05 * len(arrays)))
+    axes = figure.subplots(len(arrays), columns, squeeze=False)
+    for row, (label, frames) in zip(axes, arrays.items(), strict=True):
+        for axis, frame in zip(row, frames, strict=False):
+            axis.imshow(frame, interpolation="nearest")
+        for axis in row:
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set_visible(False)
+        row[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
+    return _png(figure)
+
+
+def codebook_usage(counts: np.ndarray) -> bytes:
+    """Share of windows for each code, most frequent first, one panel a place.
+
+    Args:
+      counts: `[M, K]`, how often each code occurs in each place of the latent.
+    """
+    figure, axes = _grid(len(counts), columns=4, size=(2.7, 1.8))
+    for place, (axis, row) in enumerate(zip(axes, counts, strict=False)):
+        shares = np.sort(row)[::-1] / max(row.sum(), 1)
+        axis.bar(np.arange(len(row)), shares, width=1.0, color=_COLORS[0])
+        axis.axhline(1 / len(row), color=_GREY, lw=0.8, ls="--")
+        used = int(np.count_nonzero(row))
+        axis.set_title(f"place {place + 1}: {used} of {len(row)} used", fontsize=8)
+        _tidy(axis)
+    return _png(figure)
+
+
+def code_effects(
+    predict: Callable[[np.ndarray], np.ndarray],
+    current: np.ndarray,
+    codes: np.ndarray,
+    *,
+    place: int,
+    shown: Sequence[int],
+) -> bytes:
+    """What each code does: its predicted next frame less the mean over codes.
+
+    Args:
+      predict: from codes int `[N, M]` of N windows to predicted frames, float
+        `[N, H, W, 3]` in [-0.5, 0.5].
+      current: the frames o_t of the windows, uint8 `[N, H, W, 3]`.
+      codes: the codes that the IDM infers for the windows, int `[N, M]`.
+      place: which of the M codes is replaced, the others stay.
+      shown: the codes to put there.
+
+    Returns:
+      A row for each window, a column for each code, and a last row with the mean size
+      of the effect over the windows.
+    """
+    predictions = []
+    for code in shown:
+        replaced = codes.copy()
+        replaced[:, place] = code
+        predictions.append(predict(replaced))
+    effects = np.stack(predictions, axis=1)  # [N, codes, H, W, 3]
+    effects = (effects - effects.mean(axis=1, keepdims=True)).mean(axis=-1)
+    size = np.abs(effects).mean(axis=0)  # [codes, H, W]
+    limit = max(np.percentile(np.abs(effects), 99.5), 1e-6)
+    figure = Figure(figsize=(1.0 * (len(shown) + 1) + 0.8, 1.05 * (len(current) + 1)))
+    axes = figure.subplots(len(current) + 1, len(shown) + 1)
+    for row, frame, effect in zip(axes, current, effects, strict=False):
+        row[0].imshow(frame, interpolation="nearest")
+        for axis, picture in zip(row[1:], effect, strict=True):
+            axis.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    for axis, picture in zip(axes[-1][1:], size, strict=True):
+        axis.imshow(picture, cmap="magma", vmin=0.0, vmax=max(size.max(), 1e-6))
+    for axis, code in zip(axes[0][1:], shown, strict=True):
+        axis.set_title(f"code {code}", fontsize=8)
+    axes[0][0].set_title("o_t", fontsize=8)
+    axes[-1][0].text(0.5, 0.5, "mean size", fontsize=8, ha="center", va="center")
+    for axis in axes.ravel():
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(False)
+    return _png(figure)
+
+
+def method_bars(
+    names: Sequence[str],
+    means: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    *,
+    lines: Mapping[str, float] | None = None,
+    x_label: str = "episode return",
+) -> bytes:
+    """Horizontal bars with 95% intervals.
+
+    Args:
+      names: the methods, top to bottom.
+      means: one a method.
+      intervals: low and high, one a method.
+      lines: labelled values to mark, e.g. the expert's return.
+      x_label: name of the axis.
+    """
+    means, limits = np.asarray(means, float), np.asarray(intervals, float)
+    errors = np.abs(np.stack([means - limits[:, 0], limits[:, 1] - means]))
+    figure = Figure(figsize=(7.2, 0.38 * len(names) + 1.0))
+    axis = figure.subplots()
+    places = np.arange(len(names))[::-1]
+    axis.barh(places, means, color=_COLORS[0], height=0.62, alpha=0.85)
+    axis.errorbar(means, places, xerr=errors, fmt="none", color="#222", capsize=3, lw=1)
+    axis.set_yticks(places, names, fontsize=9)
+    axis.set_xlabel(x_label, fontsize=9)
+    for index, (label, value) in enumerate((lines or {}).items()):
+        color = _COLORS[1 + index % 9]
+        axis.axvline(value, color=color, lw=1.2, ls="--", label=label)
+    if lines:
+        axis.legend(fontsize=8, frameon=False, loc="best")
+    _tidy(axis)
+    return _png(figure)
+
+
+def _grid(count: int, columns: int, size: tuple[float, float]):
+    """A figure with `count` axes in rows of at most `columns`."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    return figure, axes[:count]
+
+
+def _tidy(axis) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=8)
+    axis.grid(alpha=0.25, lw=0.6)
+    axis.set_axisbelow(True)
+
+
+def _as_uint8(frames: np.ndarray) -> np.ndarray:
+    if frames.dtype == np.uint8:
+        return frames
+    return np.clip(np.rint((frames + 0.5) * 255.0), 0, 255).astype(np.uint8)
+
+
+def _png(figure: Figure) -> bytes:
+    FigureCanvasAgg(figure)
+    figure.tight_layout(pad=0.6)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()
