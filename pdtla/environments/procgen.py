@@ -1,12 +1,17 @@
 """`Procgen`, N copies of one of the 16 games of Cobbe et al. 2020 (1912.01588)."""
 
+import contextlib
+import io
 from collections.abc import Sequence
 
 import numpy as np
-import procgen
 
 from pdtla import specs
 from pdtla.environments import procgen_state, vector_environment
+
+# Procgen registers itself with gym, which prints an advertisement when imported.
+with contextlib.redirect_stderr(io.StringIO()):
+    import procgen
 
 GAMES = tuple(procgen.env.ENV_NAMES)
 NUM_ACTIONS = 15
@@ -87,6 +92,10 @@ class Procgen(vector_environment.VectorEnvironment):
             rand_seed=seed,
             num_threads=num_threads,
         )
+        # Not the simulator's own get_state: it allocates a megabyte a call and reads
+        # every environment.
+        self._ffi = self._simulator._ffi
+        self._buffer = self._ffi.new(f"char[{procgen.env.MAX_STATE_SIZE}]")
         self.max_episode_steps = self._limit_steps(max_episode_steps)
         self._lengths = np.zeros(num_envs, np.int64)
         self._timestep = self._observe(np.zeros(num_envs, bool))
@@ -140,6 +149,8 @@ class Procgen(vector_environment.VectorEnvironment):
         self._lengths[kept] = lengths
         for old, new in zip(before, after, strict=True):
             new[kept] = old[kept]
+        # Nobody chose the last step of the episodes that were given up.
+        after.reward[mask] = 0.0
         after.truncated[mask] = True
         return after
 
@@ -149,13 +160,7 @@ class Procgen(vector_environment.VectorEnvironment):
         `procgen_state.ProcgenState` reads them.
         """
         slots = range(self._num_envs) if slots is None else slots
-        simulator = self._simulator
-        buffer = self._state_buffer()
-        states = []
-        for slot in slots:
-            size = simulator.call_c_func("get_state", int(slot), buffer, len(buffer))
-            states.append(bytes(simulator._ffi.buffer(buffer, size)))
-        return states
+        return [self._get_one_state(int(slot)) for slot in slots]
 
     def set_state(self, states: Sequence[bytes]) -> vector_environment.TimeStep:
         """Puts every environment into a state that `get_state` gave.
@@ -211,11 +216,11 @@ class Procgen(vector_environment.VectorEnvironment):
             self._set_one_state(slot, state)
         return limit
 
-    def _state_buffer(self):
-        if not hasattr(self, "_buffer"):
-            size = procgen.env.MAX_STATE_SIZE
-            self._buffer = self._simulator._ffi.new(f"char[{size}]")
-        return self._buffer
+    def _get_one_state(self, slot: int) -> bytes:
+        size = self._simulator.call_c_func(
+            "get_state", slot, self._buffer, len(self._buffer)
+        )
+        return bytes(self._ffi.buffer(self._buffer, size))
 
     def _set_one_state(self, slot: int, state: bytes) -> None:
         self._simulator.call_c_func("set_state", int(slot), state, len(state))
