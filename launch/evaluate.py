@@ -1,0 +1,161 @@
+r"""Rolls out the policy of a run, from its last checkpoint, on the evaluation levels.
+
+    python -m launch.evaluate --run=runs/bc --num_rollouts=400
+
+The run's own configuration says which levels these are. The outcome goes to the
+`rollouts` section of the run's `results.json` and, as a video, to its `rollouts/`.
+"""
+
+import pathlib
+from typing import Any, NamedTuple
+
+import keras
+from absl import app, flags, logging
+
+import gin
+from pdtla import stage as stage_lib
+from pdtla.analysis import results as results_lib
+from pdtla.rollouts import evaluator as evaluator_lib
+from pdtla.rollouts import video
+from pdtla.training import checkpoints, configs
+from pdtla.training import train as train_lib
+from pdtla.training import workdir as workdir_lib
+
+_RUN = flags.DEFINE_string("run", None, "Workdir of the run.")
+_NUM_ROLLOUTS = flags.DEFINE_integer("num_rollouts", None, "Episodes to play.")
+_EPISODES_PER_SLOT = flags.DEFINE_integer(
+    "episodes_per_slot", None, "Episodes that each environment plays in a row."
+)
+_GREEDY = flags.DEFINE_bool(
+    "greedy", None, "Most likely actions only, or (--nogreedy) sampled ones; else both."
+)
+_SEED = flags.DEFINE_integer("seed", None, "Seed of the levels and sampled actions.")
+_RECORD = flags.DEFINE_integer("record", 4, "Episodes to show in the video.")
+
+
+class Run(NamedTuple):
+    """A trained stage and the configuration it was trained with.
+
+    Attributes:
+      stage: with the weights of the last checkpoint.
+      step: the update they come from.
+      settings: the arguments of `train`.
+    """
+
+    stage: stage_lib.Stage
+    step: int
+    settings: dict[str, Any]
+
+
+def load_run(run: str, files: list[str], bindings: list[str]) -> Run:
+    """Rebuilds the stage of a run and restores its last checkpoint.
+
+    Args:
+      run: workdir of the run.
+      files: gin files that replace parts of the run's configuration.
+      bindings: bindings that do.
+
+    Raises:
+      ConfigError: there is no such run, or none that can be restored.
+    """
+    config = pathlib.Path(run) / "config.gin"
+    if not config.is_file():
+        raise configs.ConfigError(f"{run} is not the workdir of a run: no config.gin.")
+    configs.parse_gin(
+        [str(config), *files], bindings, roots=[train_lib.train], base_file=None
+    )
+    settings = gin.get_bindings(train_lib.train)
+    keras.config.set_dtype_policy(settings["precision"])
+    stage = settings["stage"]()
+    stage.build(settings["dataset"]().element_spec)
+    optimizer = settings["optimizer"]()
+    optimizer.build(stage.trainable_variables)
+    checkpointer = checkpoints.Checkpointer(
+        pathlib.Path(run) / "checkpoints", stage, optimizer
+    )
+    if checkpointer.restore_latest() is None:
+        raise configs.ConfigError(f"The run {run} has no checkpoint yet.")
+    return Run(stage, int(optimizer.iterations.numpy()), settings)
+
+
+def make_evaluator(run: Run, **overrides: Any) -> evaluator_lib.Evaluator:
+    """The evaluator of the run's configuration; overrides that are None do nothing.
+
+    Raises:
+      ConfigError: the run has no evaluator, or its stage does not act.
+    """
+    factory = run.settings.get("evaluator")
+    if factory is None:
+        raise configs.ConfigError(
+            "The run has no EVALUATOR; give the file that has one, for instance "
+            "--gin_file=gin/envs/procgen.gin."
+        )
+    if run.stage.policy() is None:
+        raise configs.ConfigError(
+            f"A {type(run.stage).__name__} without a policy can't be rolled out."
+        )
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return factory(**given)
+
+
+def save(run: str, step: int, section: results_lib.Results) -> None:
+    """Puts the `rollouts` section into the run's results, where it has some."""
+    with workdir_lib.Workdir(run) as directory:
+        if not directory.results.exists():
+            logging.warning("The run has no results.json yet; nothing is added to it.")
+            return
+        results = results_lib.read_results(directory.results)
+        results["rollouts"] = section | {"step": step}
+        results_lib.write_results(directory.results, results)
+
+
+def table(section: results_lib.Results) -> str:
+    """The outcome as lines of text, one for each way of acting."""
+    lines = [f"{'actions':<10}{'episodes':>9}{'mean':>9}{'95% interval':>18}{'IQM':>9}"]
+    for row in (section, *section.get("other_modes", ())):
+        low, high = row["ci95"]
+        interval = f"{low:.2f} to {high:.2f}"
+        lines.append(
+            f"{row['mode']:<10}{row['episodes']:>9}{row['mean']:>9.2f}"
+            f"{interval:>18}{row['iqm']:>9.2f}"
+        )
+    return "\n".join(lines)
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
+    if not _RUN.value:
+        raise configs.ConfigError("--run must be set: the workdir of a trained run.")
+    modes = {
+        None: None,
+        True: (evaluator_lib.GREEDY,),
+        False: (evaluator_lib.SAMPLED,),
+    }
+    try:
+        run = load_run(_RUN.value, flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
+        evaluator = make_evaluator(
+            run,
+            num_rollouts=_NUM_ROLLOUTS.value,
+            episodes_per_slot=_EPISODES_PER_SLOT.value,
+            seed=_SEED.value,
+            modes=modes[_GREEDY.value],
+            record=_RECORD.value,
+        )
+    except (ValueError, OSError) as error:
+        raise configs.ConfigError(configs.one_line(error)) from error
+    evaluation = evaluator(run.stage, run.step)
+    section = evaluator.section(evaluation)
+    save(_RUN.value, run.step, section)
+    for mode, result in evaluation.rollouts.items():
+        if result.videos:
+            name = f"step-{run.step}-{mode}.gif"
+            path = pathlib.Path(_RUN.value) / "rollouts" / name
+            video.write_gif(path, result.videos)
+            logging.info("Video: %s", path)
+    logging.info("Step %d of %s:\n%s", run.step, _RUN.value, table(section))
+
+
+if __name__ == "__main__":
+    configs.define_flags()
+    configs.run_main(main)
