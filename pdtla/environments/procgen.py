@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from pdtla import specs
-from pdtla.environments import procgen_state, vector_environment
+from pdtla.environments import procgen_actions, procgen_state, vector_environment
 
 # Procgen registers itself with gym, which prints an advertisement when imported.
 with contextlib.redirect_stderr(io.StringIO()):
     import procgen
 
 GAMES = tuple(procgen.env.ENV_NAMES)
-NUM_ACTIONS = 15
-NO_ACTION = 4  # moves are 0-8 as 3 * (dx + 1) + (dy + 1), 9-14 are special actions
+NUM_ACTIONS = procgen_actions.NUM_ACTIONS
+NO_ACTION = procgen_actions.NO_ACTION
 # The easy and hard modes exist for every game, the other two for some.
 DISTRIBUTION_MODES = {
     "easy": GAMES,

@@ -4,30 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pdtla.environments import procgen, procgen_state, vector_environment
+from pdtla.environments import (
+    procgen,
+    procgen_actions,
+    procgen_state,
+    vector_environment,
+)
 from pdtla.experts import expert
 
-# What the special action 9 does is of use in these games only; elsewhere, and for all
-# games in 10-14, special actions equal no action or another special action.
-_ACTS = (9,)
-_MOVES = tuple(range(9))
-_STRAIGHT = (procgen.NO_ACTION, 1, 3, 5, 7)
-_NO_DOWN = (7, 8, 5, 1, 2, procgen.NO_ACTION)  # platformers: down is no action
+# What random plans are made of, where that is not all actions that differ in effect.
 _ACTIONS = {
-    "bossfight": (*_MOVES, *_ACTS),
-    "caveflyer": (*_MOVES, *_ACTS),
-    "chaser": _STRAIGHT,
-    "climber": _NO_DOWN,
-    "coinrun": _NO_DOWN,
-    "dodgeball": (*_MOVES, *_ACTS),
-    "fruitbot": (*_MOVES, *_ACTS),
-    "heist": _STRAIGHT,
-    "jumper": _NO_DOWN,
-    "leaper": _STRAIGHT,
-    "maze": _STRAIGHT,
-    "miner": _STRAIGHT,
-    "ninja": (*_NO_DOWN, *_ACTS),
-    "plunder": (1, procgen.NO_ACTION, 7, *_ACTS),
+    "coinrun": (1, 2, procgen.NO_ACTION, 5, 7, 8),  # down is of no use
     "starpilot": (9, 9, 9, 9, 1, 3, 4, 5, 7),  # forward shots are mostly right
 }
 # Progress where the reward comes at the end only, from the agent's (x, y) in cells.
@@ -137,7 +124,9 @@ class CloneSearchExpert(expert.Expert):
         self, env_id: str, rng: np.random.Generator, last_plan: np.ndarray | None
     ) -> np.ndarray:
         """Plans to try, `[num_clones, horizon]`, the simplest first."""
-        choices = np.array(_ACTIONS.get(env_id, _MOVES), np.int32)
+        choices = np.array(
+            _ACTIONS.get(env_id, procgen_actions.distinct(env_id)), np.int32
+        )
         constant = np.repeat(np.unique(choices)[:, None], self.horizon, axis=1)
         segments = -(-self.horizon // self.hold)
         random = rng.choice(choices, size=(self.num_clones, segments))

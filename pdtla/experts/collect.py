@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pdtla.environments import procgen
+from pdtla.environments import procgen, procgen_actions
 from pdtla.experts import expert as expert_lib
 
 
@@ -17,7 +17,8 @@ class Episode:
 
     Attributes:
       observation: uint8 `[T, 64, 64, 3]`.
-      action: int32 `[T]`, as executed, exploration noise included.
+      action: int32 `[T]`, as executed, exploration noise included; one number for
+        each effect (`procgen_actions.canonical`).
       reward: float32 `[T]`, raw.
       terminal: whether the game ended the episode, rather than a step limit.
       level_seed: the level.
@@ -53,7 +54,8 @@ def collect_episodes(
       env: environments at any point; all are restarted unless at a first step.
       expert: chooses the actions.
       episodes_per_slot: episodes of each environment.
-      epsilon: probability of a uniformly random action instead of the expert's.
+      epsilon: probability of an action drawn uniformly from those that differ in
+        effect, instead of the expert's.
       seed: seeds that randomness.
 
     Yields:
@@ -75,7 +77,8 @@ def collect_episodes(
     steps: list[list] = [[] for _ in range(env.num_envs)]
     remaining = np.full(env.num_envs, episodes_per_slot)
     while remaining.any():
-        actions = _explore(rng, expert.act(env, timestep), epsilon)
+        actions = procgen_actions.canonical(env.env_id, expert.act(env, timestep))
+        actions = _explore(rng, actions, epsilon, procgen_actions.distinct(env.env_id))
         following = env.step(actions)
         for slot in np.flatnonzero(remaining):
             # A view would keep the frames of all slots in memory with this one's.
@@ -91,11 +94,14 @@ def collect_episodes(
 
 
 def _explore(
-    rng: np.random.Generator, actions: np.ndarray, epsilon: float
+    rng: np.random.Generator,
+    actions: np.ndarray,
+    epsilon: float,
+    choices: tuple[int, ...],
 ) -> np.ndarray:
     if epsilon == 0.0:
         return actions
-    random = rng.integers(procgen.NUM_ACTIONS, size=actions.shape, dtype=np.int32)
+    random = rng.choice(np.array(choices, np.int32), size=actions.shape)
     return np.where(rng.random(actions.shape) < epsilon, random, actions)
 
 

@@ -90,11 +90,22 @@ def test_collection_in_the_middle_of_an_episode_starts_anew():
     assert episode.episode_return == 10.0
 
 
-def test_epsilon_one_is_uniform():
+def test_epsilon_one_is_uniform_over_what_differs():
     episodes = _collect(_maze(max_episode_steps=100), episodes_per_slot=4, epsilon=1.0)
     actions = np.concatenate([episode.action for episode in episodes])
     counts = np.bincount(actions, minlength=15) / len(actions)
-    np.testing.assert_allclose(counts, 1 / 15, atol=0.04)
+    expected = np.zeros(15)
+    expected[[1, 3, 4, 5, 7]] = 0.2
+    np.testing.assert_allclose(counts, expected, atol=0.05)
+
+
+def test_recorded_actions_are_canonical():
+    episodes = _collect(
+        _maze(max_episode_steps=3), constant_expert.ConstantExpert(8),
+        episodes_per_slot=1,
+    )  # fmt: skip
+    for episode in episodes:
+        assert episode.action.tolist() == [7, 7, 7]
 
 
 def test_random_expert_repeats_by_seed():

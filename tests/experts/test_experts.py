@@ -128,7 +128,7 @@ def test_checkpoint_expert_carries_the_state_of_its_policy():
             step = tf.where(is_first, 0, state["step"])
             return step, {"step": step + 1}
 
-    env = procgen.Procgen(env_id="maze", num_envs=2, max_episode_steps=6)
+    env = procgen.Procgen(env_id="bigfish", num_envs=2, max_episode_steps=6)
     expert = checkpoint_expert.CheckpointExpert(Counter())
     episodes = list(collect.collect_episodes(env, expert, episodes_per_slot=2))
     assert len(episodes) == 4
