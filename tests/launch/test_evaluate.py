@@ -136,10 +136,6 @@ def test_wrong_configuration(run, binding, message):
 
 
 def test_missing_run(tmp_path):
-    done = run_main(f"--run={tmp_path}")
-    assert done.returncode == 2
-    (line,) = [x for x in done.stderr.splitlines() if x.startswith("error:")]
-    assert "is not the workdir of a run" in line
     with pytest.raises(configs.ConfigError, match="not the workdir of a run"):
         evaluate.load_run(str(tmp_path), [], [])
 
