@@ -6,9 +6,10 @@ from pdtla.environments import procgen, procgen_state, vector_environment
 from pdtla.experts import expert, grid_search
 
 _DOOR, _KEY, _EXIT = 1, 2, 9  # entity types; image_theme is the colour
-# How far from the middle of a corridor the agent may be without steering back, in
-# cells. Its half width is .375, so from .125 on it would hang on a corner.
-_CENTRED = 0.1
+# How far from the middle of a cell the agent may be without steering back, in cells.
+# Its half width is .375 (.3675 for collisions with walls): between walls it is never
+# off by more than .125, and beyond .1325 it would hang on a corner.
+_CENTRED = 0.13
 
 
 class HeistExpert(expert.Expert):
