@@ -14,7 +14,7 @@ def _clear():
     gin.unlock_config()
     gin.clear_config()
     keras.config.set_dtype_policy("float32")
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)  # collecting garbage takes a second
 
 
 @pytest.fixture(autouse=True)

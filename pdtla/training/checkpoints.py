@@ -9,6 +9,9 @@ from absl import logging
 
 from pdtla import stage as stage_lib
 
+# What TensorFlow raises on a checkpoint that is cut off, altered or incomplete.
+_DAMAGE = (tf.errors.OpError, ValueError, AssertionError, IndexError)
+
 
 class Checkpointer:
     """Saves and restores weights, statistics, seeds, optimizer, step and clock.
@@ -72,7 +75,7 @@ class Checkpointer:
             try:
                 status = self._checkpoint.restore(path)
                 status.assert_existing_objects_matched().assert_consumed()
-            except (tf.errors.OpError, ValueError, AssertionError) as error:
+            except _DAMAGE as error:
                 reason = str(error).splitlines()[0]
                 logging.error("CHECKPOINT %s IS DAMAGED, skipping it: %s", path, reason)
                 continue

@@ -17,9 +17,8 @@ def make_strategy(name: str = "one_device") -> tf.distribute.Strategy:
       ValueError: there is no such strategy.
     """
     if name not in _STRATEGIES:
-        raise ValueError(
-            f"strategy must be one of {sorted(_STRATEGIES)}, got {name!r}."
-        )
+        valid = ", ".join(_STRATEGIES)
+        raise ValueError(f"strategy must be one of {valid}; got {name!r}.")
     return _STRATEGIES[name]()
 
 

@@ -116,7 +116,17 @@ def train(
     with contextlib.ExitStack() as stack:
         with _setting_up():
             _check_slots(stage=stage, dataset=dataset, evaluator=evaluator)
-            _check_ranges(precision, num_updates, steps_per_loop, num_evals)
+            _check_ranges(
+                precision,
+                positive={
+                    "num_updates": num_updates,
+                    "batch_size": batch_size,
+                    "steps_per_loop": steps_per_loop,
+                    "num_evals": num_evals,
+                    "log_every": log_every,
+                },
+                natural={"checkpoint_every": checkpoint_every},
+            )
             directory = stack.enter_context(workdir_lib.Workdir(workdir))
             directory.claim(gin.config_str(), _unused_macros())
             if directory.is_finished(num_updates):
@@ -314,14 +324,15 @@ def _check_slots(**slots: Any) -> None:
             )
 
 
-def _check_ranges(precision: str, *counts: int) -> None:
+def _check_ranges(
+    precision: str, positive: dict[str, int], natural: dict[str, int]
+) -> None:
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}.")
-    if min(counts) < 1:
-        raise ValueError(
-            "num_updates, steps_per_loop and num_evals must be at least 1, got "
-            f"{', '.join(map(str, counts))}."
-        )
+    for least, values in ((1, positive), (0, natural)):
+        for name, value in values.items():
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}.")
 
 
 @contextlib.contextmanager

@@ -71,6 +71,9 @@ class Trainer:
                 "The trainer clips gradients (clip_norm); the optimizer must not, "
                 f"got clipnorm, clipvalue, global_clipnorm = {clipping}."
             )
+        # A stage sees its batch as the dataset gives it, targets in full precision;
+        # under a mixed policy its modules cast what they are given.
+        stage.autocast = False
         with strategy.scope():
             optimizer.build(stage.trainable_variables)
         # Inside a tf.function of its own, an update could not sum over replicas.
@@ -177,9 +180,20 @@ class Trainer:
 
 
 def split_batches(batches: tf.data.Dataset, num_parts: int) -> tf.data.Dataset:
-    """Cuts every batch into `num_parts` equal batches, in order."""
+    """Cuts every batch into `num_parts` equal batches, in order.
+
+    Raises:
+      ValueError: the size of some tensor's first axis is no multiple of `num_parts`.
+    """
     if num_parts == 1:
         return batches
+    for spec in tf.nest.flatten(batches.element_spec):
+        size = spec.shape[0] if spec.shape.rank else None
+        if size is not None and size % num_parts:
+            raise ValueError(
+                f"Batch sizes must be a multiple of the {num_parts} replicas, "
+                f"got {size}."
+            )
 
     def split(batch):
         parts = tf.nest.map_structure(

@@ -66,16 +66,17 @@ class LinearRegression(stage_lib.Stage):
 class NoisyMLP(stage_lib.Stage):
     """Dropout, layers in a list and an average kept outside the gradient."""
 
-    def __init__(self, *, hidden=8, **kwargs):
+    def __init__(self, *, hidden=8, rate=0.3, **kwargs):
         super().__init__(**kwargs)
         self.hidden = hidden
+        self.rate = rate
 
     def build(self, element_spec):
         width = element_spec["observation"].shape[-1]
         self.blocks = [keras.layers.Dense(self.hidden, "gelu") for _ in range(2)]
         for layer, size in zip(self.blocks, [width, self.hidden], strict=True):
             layer.build((None, size))
-        self.dropout = keras.layers.Dropout(0.3, seed=7)
+        self.dropout = keras.layers.Dropout(self.rate, seed=7)
         self.head = keras.layers.Dense(1)
         self.head.build((None, self.hidden))
         self.average = self.add_weight(
