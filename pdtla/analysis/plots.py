@@ -51,20 +51,19 @@ def read_metrics(
     return curves
 
 
-def learning_curves(
-    panels: Mapping[str, Curves], y_labels: Mapping[str, str] | None = None
-) -> bytes:
+def learning_curves(panels: Mapping[str, Curves]) -> bytes:
     """One panel for each title, one line for each curve (steps and values) in it."""
     figure, axes = _grid(len(panels), columns=3, size=(3.9, 2.7))
-    for axis, (title, curves) in zip(axes, panels.items(), strict=False):
-        for index, (label, (steps, values)) in enumerate(curves.items()):
-            axis.plot(steps, values, color=_COLORS[index % 10], label=label, lw=1.6)
+    labels = list(
+        dict.fromkeys(label for curves in panels.values() for label in curves)
+    )
+    for axis, (title, curves) in zip(axes, panels.items(), strict=True):
+        for label, (steps, values) in curves.items():
+            color = _COLORS[labels.index(label) % 10]  # the same in every panel
+            axis.plot(steps, values, color=color, label=label, lw=1.6)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("updates", fontsize=8)
-        if y_labels and title in y_labels:
-            axis.set_ylabel(y_labels[title], fontsize=8)
-        if len(curves) > 1:
-            axis.legend(fontsize=7, frameon=False)
+        axis.legend(fontsize=7, frameon=False)
         _tidy(axis)
     return _png(figure)
 
@@ -187,7 +186,13 @@ def method_bars(
         color = _COLORS[1 + index % 9]
         axis.axvline(value, color=color, lw=1.2, ls="--", label=label)
     if lines:
-        axis.legend(fontsize=8, frameon=False, loc="best")
+        axis.legend(
+            fontsize=8,
+            frameon=False,
+            ncols=len(lines),
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+        )
     _tidy(axis)
     return _png(figure)
 

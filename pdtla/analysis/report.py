@@ -88,6 +88,7 @@ def render(summary: Mapping[str, Any], *, base_dir: str | os.PathLike = ".") -> 
     )
     environment.filters["number"] = format_number
     environment.filters["duration"] = format_duration
+    environment.filters["decimals"] = "{:.2f}".format
     rows = summary["rows"]
     wall_seconds = summary.get("wall_seconds", {})
     return environment.get_template(TEMPLATE).render(
@@ -129,12 +130,14 @@ def format_duration(seconds: float) -> str:
 
 
 def _bars(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    marked = ("best_constant", "bc_all", "expert")
+    marked = [row for row in rows if row["method"] in ("bc_all", "expert")]
+    trivial = summary_lib.best_trivial(rows)
+    lines = {"best without learning": trivial["mean"]} if trivial else {}
     return plots.method_bars(
         [row["method"] for row in rows],
         [row["mean"] for row in rows],
         [tuple(row["ci95"]) for row in rows],
-        lines={row["method"]: row["mean"] for row in rows if row["method"] in marked},
+        lines=lines | {row["method"]: row["mean"] for row in marked},
     )
 
 

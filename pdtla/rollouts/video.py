@@ -39,7 +39,7 @@ def side_by_side(
     return np.concatenate(columns[:-1], axis=2)
 
 
-def encode_gif(frames: np.ndarray, fps: int = 15, scale: int = 3) -> bytes:
+def encode_gif(frames: np.ndarray, fps: int = 15, scale: int = 2) -> bytes:
     """Encodes uint8 `[T, H, W, 3]` as an endless GIF, pixels enlarged by `scale`."""
     enlarged = frames.repeat(scale, axis=1).repeat(scale, axis=2)
     first, *rest = [Image.fromarray(frame) for frame in enlarged]
@@ -60,7 +60,7 @@ def write_gif(
     videos: Sequence[np.ndarray],
     *,
     fps: int = 15,
-    scale: int = 3,
+    scale: int = 2,
     max_frames: int | None = 500,
 ) -> None:
     """Writes episodes side by side to a GIF; the file appears only when whole.

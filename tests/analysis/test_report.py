@@ -47,7 +47,7 @@ def test_numbers_of_the_summary(experiment, tmp_path):
     page = report.render(experiment, base_dir=tmp_path)
     text = visible_text(page)
     assert "lapo_plus_128" in text and "cloning with all labels" in text
-    assert "4 7.00 7.00 7.00 – 7.00 0.40 0.75" in text
+    assert "4 7.00 7.00 7.00 – 7.00 6.00 – 8.00 0.40 0.75" in text
     assert "0.32" in text and "0.88" in text and "12,345" in text
     assert "7.0 s" in text and "3 min 20 s" in text and "3 min 27 s" in text
     assert "abc1234" in text and "bash launch/quickstart.sh" in text
