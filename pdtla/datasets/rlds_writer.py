@@ -99,7 +99,8 @@ def write_shard(
     Returns:
       The number of episodes.
     """
-    temporary = f"{os.fspath(path)}.tmp"
+    # A process that outlives a killed build must not write into its successor's file.
+    temporary = f"{os.fspath(path)}.{os.getpid()}"
     count = 0
     with tf.io.TFRecordWriter(temporary) as writer:
         for episode_id, episode in episodes:

@@ -1,0 +1,52 @@
+r"""Builds a dataset of expert episodes with a progress bar.
+
+    python -m launch.build_dataset --gin_file=gin/envs/procgen.gin \
+        --gin.ENV_ID=coinrun --gin.NUM_TRAJS=500 --data_dir=data
+"""
+
+import sys
+
+from absl import app, flags, logging
+
+import gin
+from pdtla.datasets import build
+from pdtla.training import configs
+
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Directory of the datasets, by default the macro DATA_DIR."
+)
+_NUM_WORKERS = flags.DEFINE_integer(
+    "num_workers", None, "Processes that play, by default one a core."
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace a dataset that was built with other settings."
+)
+_BASE_FILE = "gin/data/build_procgen.gin"
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
+    configs.parse_gin(
+        flags.FLAGS.gin_file,
+        flags.FLAGS.gin_bindings,
+        roots=[build.build_procgen_dataset],
+        base_file=_BASE_FILE,
+    )
+    if flags.FLAGS.dry_run:
+        sys.stdout.write(gin.config_str() + "\n")
+        return
+    arguments = {"data_dir": _DATA_DIR.value} if _DATA_DIR.value else {}
+    build_dataset = gin.get_configurable(build.build_procgen_dataset)
+    try:
+        directory = build_dataset(
+            num_workers=_NUM_WORKERS.value, overwrite=_OVERWRITE.value, **arguments
+        )
+    except (ValueError, RuntimeError) as error:
+        raise configs.ConfigError(configs.one_line(error)) from error
+    logging.info("Dataset: %s", directory)
+
+
+if __name__ == "__main__":
+    configs.define_flags()
+    configs.run_main(main)

@@ -1,0 +1,1 @@
+"""The TFDS builder `procgen_dataset`; `tfds build` works in this directory."""
