@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from pdtla.layers.residual_block import ResidualBlock
+from pdtla.layers.up_convolution import UpConvolution
 
 _NORMALIZATIONS = (None, "batch", "group")
-_ACTIVATIONS = (None, "tanh_half")
-# Which of a 3-tap kernel's taps meet the image in the first, an inner, the last row.
+# Taps of a 3-tap kernel that meet the image in its first, an inner and its last row.
 _TAPS = np.array([[0, 1, 1], [1, 1, 1], [1, 1, 0]], "float32")
 
 
@@ -24,18 +24,15 @@ class UNet(keras.layers.Layer):
     residual block, ReLU; each level also reads the down level of its size, the first
     the latent. A head at full size reads the input frames again.
 
-    The latent at the input is a map that is constant over space, which LAPO tiles and
+    At the input the latent is a map that is constant over space, which LAPO tiles and
     concatenates. Its share of the first convolution takes only nine values (corners,
     edges and interior differ by the taps that meet the zero padding), so it is computed
-    as one dense layer and spread: the same function, without 128 channels of 64x64.
-    Likewise a transposed convolution whose stride is its size is a dense layer on
-    pixels and a rearrangement.
+    as one dense layer and spread: the same function, without D channels at full size.
 
     Args:
       base: channels of the first level. LAPO uses 24.
       out_channels: channels of the predicted image.
       normalization: None, "batch" (statistics over all replicas) or "group".
-      output_activation: None, or "tanh_half" for `tanh(x) / 2`, the range of images.
 
     Call arguments:
       frames: float `[B, H, W, C]`, H = W = a power of two, at least 8.
@@ -53,7 +50,6 @@ class UNet(keras.layers.Layer):
         base: int = 24,
         out_channels: int = 3,
         normalization: str | None = None,
-        output_activation: str | None = None,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -62,15 +58,9 @@ class UNet(keras.layers.Layer):
                 f"UNet's normalization is one of {_NORMALIZATIONS}, "
                 f"got {normalization!r}."
             )
-        if output_activation not in _ACTIVATIONS:
-            raise ValueError(
-                f"UNet's output_activation is one of {_ACTIVATIONS}, "
-                f"got {output_activation!r}."
-            )
         self.base = base
         self.out_channels = out_channels
         self.normalization = normalization
-        self.output_activation = output_activation
 
     def build(
         self, frames_shape: tuple[int | None, ...], latent_shape: tuple[int | None, ...]
@@ -81,116 +71,111 @@ class UNet(keras.layers.Layer):
                 "UNet takes square images whose side is a power of two, at least 8, "
                 f"got shape {tuple(frames_shape)}."
             )
-        depth = height.bit_length() - 2
-        self.latent_input = self._dense_weight(
-            (3, 3, latent_shape[-1], self.base), "latent_input"
+        latent_dim = latent_shape[-1]
+        widths = [self.base * 2**level for level in range(height.bit_length() - 2)]
+        self._build_down(tuple(frames_shape), latent_dim, widths)
+        up, side, inputs = [], 1, 2 * widths[-1] + latent_dim
+        for level, filters in enumerate((*reversed(widths), self.base)):
+            name = f"up_{level}"
+            convolution = UpConvolution(filters, dtype=self.dtype_policy, name=name)
+            convolution.build((batch, side, side, inputs))
+            side, inputs = 2 * side, 2 * filters
+            tail = self._tail((batch, side, side, filters), name)
+            up.append((convolution, *tail))
+        self.up = tuple(up)
+
+        shape = (batch, height, width, self.base)
+        self.head = self._convolution(self.base, 3, "head")
+        self.head.build(shape)
+        self.head_frames = self._convolution(self.base, 3, "head_frames", False)
+        self.head_frames.build(frames_shape)
+        self.head_residual = self._residual(shape, "head_residual")
+        self.output_convolution = self._convolution(self.out_channels, 1, "output")
+        self.output_convolution.build(shape)
+        self.built = True
+
+    def _build_down(
+        self, shape: tuple[int | None, ...], latent_dim: int, widths: list[int]
+    ) -> None:
+        self.input_latent = self.add_weight(
+            shape=(3, 3, latent_dim, self.base),
+            initializer="glorot_uniform",
+            name="input_latent",
         )
-        widths = [self.base * 2**level for level in range(depth)]
-        down, shape = [], tuple(frames_shape)
+        self.pool = keras.layers.MaxPooling2D(2, 2, dtype=self.dtype_policy)
+        down = []
         for level, filters in enumerate(widths):
             convolution = self._convolution(filters, 3, f"down_{level}")
             convolution.build(shape)
-            shape = (batch, shape[1], shape[1], filters)
+            shape = (*shape[:-1], filters)
             down.append((convolution, *self._tail(shape, f"down_{level}")))
-            shape = (batch, shape[1] // 2, shape[1] // 2, filters)
+            shape = (shape[0], shape[1] // 2, shape[2] // 2, filters)
         self.down = tuple(down)
-        bottleneck = 2 * widths[-1]
-        self.bottleneck = self._dense(bottleneck, "bottleneck")
-        self.bottleneck.build((batch, 4 * widths[-1]))
+        self.bottleneck = self._convolution(2 * widths[-1], 2, "bottleneck")
+        self.bottleneck.build(shape)
 
-        up, inputs, side = [], bottleneck + latent_shape[-1], 1
-        for level, filters in enumerate((*reversed(widths), self.base)):
-            dense = self._dense(4 * filters, f"up_{level}")
-            dense.build((batch, side, side, inputs))
-            side, inputs = 2 * side, 2 * filters
-            shape = (batch, side, side, filters)
-            up.append((dense, *self._tail(shape, f"up_{level}")))
-        self.up = tuple(up)
-
-        self.head = self._convolution(self.base, 3, "head")
-        self.head.build((batch, height, width, self.base + channels))
-        shape = (batch, height, width, self.base)
-        self.head_residual = self._residual("head_residual")
-        self.head_residual.build(shape)
-        self.output_layer = self._dense(self.out_channels, "output")
-        self.output_layer.build(shape)
-        self.pool = keras.layers.MaxPooling2D(2, 2, dtype=self.dtype_policy)
-        self.built = True
-
-    def _convolution(self, filters: int, size: int, name: str):
+    def _convolution(self, filters: int, size: int, name: str, use_bias: bool = True):
         return keras.layers.Conv2D(
             filters,
             size,
-            padding="same",
+            padding="valid" if size == 2 else "same",
+            use_bias=use_bias,
             kernel_initializer=keras.initializers.VarianceScaling(2.0),
             dtype=self.dtype_policy,
             name=name,
         )
 
-    def _dense(self, units: int, name: str):
-        return keras.layers.Dense(
-            units,
-            kernel_initializer=keras.initializers.VarianceScaling(2.0),
+    def _residual(self, shape: tuple[int | None, ...], name: str) -> ResidualBlock:
+        block = ResidualBlock(
+            max(1, shape[-1] // 2),
+            initial_scale=0.1,
             dtype=self.dtype_policy,
             name=name,
         )
-
-    def _dense_weight(self, shape: tuple[int, ...], name: str):
-        return self.add_weight(shape=shape, initializer="glorot_uniform", name=name)
-
-    def _residual(self, name: str):
-        return ResidualBlock(
-            max(1, self.base // 2), 0.1, dtype=self.dtype_policy, name=name
-        )
+        block.build(shape)
+        return block
 
     def _tail(self, shape: tuple[int | None, ...], name: str):
-        """Normalisation (or None) and residual block of a level, built."""
-        filters = shape[-1]
+        """Normalisation and residual block of a level, built."""
         kwargs = {"dtype": self.dtype_policy, "name": f"{name}_normalization"}
         if self.normalization == "batch":
             # Statistics of one replica alone would drift apart from the others'.
             norm = keras.layers.BatchNormalization(synchronized=True, **kwargs)
         elif self.normalization == "group":
-            norm = keras.layers.GroupNormalization(math.gcd(8, filters), **kwargs)
+            norm = keras.layers.GroupNormalization(math.gcd(8, shape[-1]), **kwargs)
         else:
             norm = keras.layers.Identity(**kwargs)
-        residual = ResidualBlock(
-            max(1, filters // 2), 0.1, dtype=self.dtype_policy, name=f"{name}_residual"
-        )
         norm.build(shape)
-        residual.build(shape)
-        return norm, residual
+        return norm, self._residual(shape, f"{name}_residual")
 
     def call(self, frames, latent, training: bool = False):
         hidden, skips = frames, []
         for level, (convolution, norm, residual) in enumerate(self.down):
             hidden = convolution(hidden)
             if level == 0:
-                hidden = hidden + self._latent_map(latent, ops.shape(frames)[1])
+                hidden = hidden + self._latent_map(latent, frames.shape[1])
             hidden = residual(norm(hidden, training=training))
+            # The maximum commutes with the ReLU, which is cheaper on a quarter.
             hidden = ops.relu(self.pool(hidden))
             skips.append(hidden)
-        hidden = ops.reshape(hidden, (-1, self.bottleneck.kernel.shape[0]))
-        hidden = ops.relu(self.bottleneck(hidden))[:, None, None]
+        hidden = ops.relu(self.bottleneck(hidden))
         skip = latent[:, None, None]
-        for dense, norm, residual in self.up:
-            hidden = _depth_to_space(dense(ops.concatenate([hidden, skip], axis=-1)))
+        for level, (convolution, norm, residual) in enumerate(self.up):
+            if level > 0:
+                skip = skips.pop()
+            hidden = convolution(ops.concatenate([hidden, skip], axis=-1))
             hidden = ops.relu(residual(norm(hidden, training=training)))
-            skip = skips.pop() if skips else frames
-        hidden = self.head(ops.concatenate([hidden, skip], axis=-1))
-        outputs = self.output_layer(ops.relu(self.head_residual(hidden)))
-        return outputs if self.output_activation is None else ops.tanh(outputs) / 2
+        # The convolution of a concatenation, without the copy.
+        hidden = self.head(hidden) + self.head_frames(frames)
+        return self.output_convolution(ops.relu(self.head_residual(hidden)))
 
     def _latent_map(self, latent, side: int):
         """What the first convolution adds for the latent, `[B, side, side, base]`."""
         taps = ops.cast(_TAPS, self.compute_dtype)
-        kernel = ops.einsum("ay,bx,yxdf->dabf", taps, taps, self.latent_input)
-        dim = kernel.shape[0]
-        values = ops.matmul(latent, ops.reshape(kernel, (dim, -1)))
+        kernel = ops.einsum("ay,bx,yxdf->dabf", taps, taps, self.input_latent)
+        values = ops.matmul(latent, ops.reshape(kernel, (kernel.shape[0], -1)))
         values = ops.reshape(values, (-1, 3, 3, self.base))
-        repeats = np.array([1, side - 2, 1])
-        values = ops.repeat(values, repeats, axis=1)
-        return ops.repeat(values, repeats, axis=2)
+        return _stretch(_stretch(values, 2, side), 1, side)
 
     def compute_output_shape(self, frames_shape, latent_shape):
         del latent_shape
@@ -202,15 +187,13 @@ class UNet(keras.layers.Layer):
             base=self.base,
             out_channels=self.out_channels,
             normalization=self.normalization,
-            output_activation=self.output_activation,
         )
         return config
 
 
-def _depth_to_space(inputs):
-    """Four groups of channels to 2x2 pixels: `[B, h, w, 4F] -> [B, 2h, 2w, F]`."""
-    _, height, width, channels = inputs.shape
-    filters = channels // 4
-    blocks = ops.reshape(inputs, (-1, height, width, 2, 2, filters))
-    pixels = ops.transpose(blocks, (0, 1, 3, 2, 4, 5))
-    return ops.reshape(pixels, (-1, 2 * height, 2 * width, filters))
+def _stretch(values, axis: int, size: int):
+    """Repeats the middle one of three entries along an axis to make it `size` long."""
+    first, middle, last = ops.split(values, 3, axis=axis)
+    shape = list(ops.shape(middle))
+    shape[axis] = size - 2
+    return ops.concatenate([first, ops.broadcast_to(middle, shape), last], axis=axis)
