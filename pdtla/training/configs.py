@@ -19,8 +19,8 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 
 import gin
-from gin import config_parser
 from pdtla.training import bindings as bindings_lib
+from pdtla.training import statements
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BASE_FILE = "gin/base.gin"
@@ -185,39 +185,26 @@ def _parse_file(file: str) -> None:
         raise ConfigError(_explain(error)) from error
 
 
-def _parse_bindings(bindings: Sequence[str]) -> dict[bindings_lib.Binding, str]:
+def _parse_bindings(texts: Sequence[str]) -> dict[bindings_lib.Binding, str]:
     """Binds the statements of the command line; returns each with its text."""
     given: dict[bindings_lib.Binding, str] = {}
-    for text in bindings:
-        before = bindings_lib.snapshot()
+    for text in texts:
         try:
             gin.parse_config(text)
-            statements = list(config_parser.ConfigParser(text, _TextDelegate()))
+            for statement in statements.read_bindings(text):
+                given[_locate(statement)] = text
         except _PARSE_ERRORS as error:
             raise ConfigError(f"{_explain(error)} (in {text!r})") from error
-        for statement in statements:
-            if isinstance(statement, config_parser.BindingStatement):
-                given[_complete(statement, before)] = text
     return given
 
 
-def _complete(statement: Any, before: dict) -> bindings_lib.Binding:
-    scope, selector, parameter, _, _ = statement
-    if not parameter:
-        name = f"{scope}/{selector}" if scope else selector
-        return bindings_lib.Binding(name, "gin.macro", "value")
-    configurable = gin.config._REGISTRY.get_match(selector)
-    return bindings_lib.Binding(scope, configurable.selector, parameter)
-
-
-class _TextDelegate(config_parser.ParserDelegate):
-    """Reads statements without resolving what they refer to."""
-
-    def configurable_reference(self, scoped_selector, evaluate):
-        return f"@{scoped_selector}{'()' if evaluate else ''}"
-
-    def macro(self, name):
-        return f"%{name}"
+def _locate(statement: statements.Statement) -> bindings_lib.Binding:
+    if not statement.parameter:
+        return bindings_lib.Binding(statement.name, "gin.macro", "value")
+    configurable = gin.config._REGISTRY.get_match(statement.selector)
+    return bindings_lib.Binding(
+        statement.scope, configurable.selector, statement.parameter
+    )
 
 
 def _check_parameters() -> None:

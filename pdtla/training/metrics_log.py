@@ -1,6 +1,7 @@
 """`MetricsLog`, the scalars of a run as JSON lines and for TensorBoard."""
 
 import json
+import math
 import os
 import pathlib
 import struct
@@ -8,10 +9,6 @@ import time
 from collections.abc import Mapping
 
 import tensorflow as tf
-from tensorboard.compat.proto import event_pb2
-from tensorboard.summary.writer import event_file_writer
-
-SPLITS = ("train", "heldout", "rollouts")
 
 
 class MetricsLog:
@@ -28,16 +25,18 @@ class MetricsLog:
 
     def __init__(self, directory: str | pathlib.Path, *, step: int):
         self._directory = pathlib.Path(directory)
+        self._first_step = step + 1
         path = self._directory / "metrics.jsonl"
         if path.exists():
             _drop_lines_after(path, step)
-            self._drop_events_after(step)
-        self._file = path.open("a")
+        self._file = path.open("a", buffering=1)  # a person may be watching
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def scalars(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        """Records scalars of a split: `train`, `heldout` or `rollouts`."""
-        record = {"step": step, "split": split, "time": round(time.time(), 3), **values}
+        """Records scalars of a split; the file has null where one is not finite."""
+        record = {"step": step, "split": split, "time": round(time.time(), 3)}
+        for name, value in values.items():
+            record[name] = value if math.isfinite(value) else None
         self._file.write(json.dumps(record) + "\n")
         with self.writer(split).as_default(step):
             for name, value in values.items():
@@ -71,7 +70,17 @@ class MetricsLog:
         """The TensorBoard writer of a split."""
         if split not in self._writers:
             directory = str(self._directory / split)
-            self._writers[split] = tf.summary.create_file_writer(directory)
+            writer = tf.summary.create_file_writer(directory)
+            # At a START event that is not the first one of a folder, TensorBoard
+            # discards what it has seen from this step on.
+            start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+            event = tf.compat.v1.Event(
+                wall_time=time.time(), step=self._first_step, session_log=start
+            )
+            tf.raw_ops.ImportEvent(
+                writer=writer._resource, event=event.SerializeToString()
+            )
+            self._writers[split] = writer
         return self._writers[split]
 
     def flush(self) -> None:
@@ -86,19 +95,6 @@ class MetricsLog:
         self.flush()
         self._file.close()
         for writer in self._writers.values():
-            writer.close()
-
-    def _drop_events_after(self, step: int) -> None:
-        # TensorBoard discards what it has seen from the step of a START event on.
-        for split in SPLITS:
-            directory = self._directory / split
-            if not directory.exists():
-                continue
-            writer = event_file_writer.EventFileWriter(str(directory))
-            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-            writer.add_event(
-                event_pb2.Event(wall_time=time.time(), step=step + 1, session_log=start)
-            )
             writer.close()
 
 

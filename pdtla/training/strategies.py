@@ -1,12 +1,13 @@
 """Distribution strategies by name."""
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
 
 
 def make_strategy(name: str = "one_device") -> tf.distribute.Strategy:
-    """Creates a strategy; a process makes one mirrored strategy at most.
+    """Returns a strategy; a process has one mirrored strategy at most.
 
     Args:
       name: `one_device`, the first GPU or else the CPU; or `mirrored`, synchronous
@@ -28,6 +29,7 @@ def _one_device() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+@functools.cache  # a second one would fail on its first sum
 def _mirrored() -> tf.distribute.Strategy:
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     devices = [device.name for device in tf.config.list_logical_devices(kind)]

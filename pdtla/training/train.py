@@ -91,7 +91,8 @@ def train(
       batch_size: windows in the batch of one update, over all replicas.
       seed: of the initial weights, of the order of the data, and of noise.
       num_evals: number of evaluations, evenly spread; the last is at the end.
-      max_heldout_batches: batches of one held-out evaluation, -1 for all.
+      max_heldout_batches: batches of one held-out evaluation, -1 for all; 0 for none,
+        where all data is trained on.
       log_every: updates between reports.
       checkpoint_every: updates between checkpoints, 0 for one at the end.
       steps_per_loop: updates in one call of the compiled loop.
@@ -153,7 +154,10 @@ def train(
             batches = trainer.distribute(
                 data.train_batches(batch_size, seed, start_step=trainer.step)
             )
-            heldout_batches = data.heldout_batches(batch_size)
+            heldout_batches = None
+            if max_heldout_batches:
+                heldout_batches = data.heldout_batches(batch_size)
+                heldout_batches = heldout_batches.take(max_heldout_batches)
         files.write_atomically(
             directory.operative_config, gin.operative_config_str().encode()
         )
@@ -174,8 +178,8 @@ def train(
             directory=directory,
             log=log,
             stage=trainer.stage,
-            interval=num_updates // num_evals,
-            heldout_batches=heldout_batches.take(max_heldout_batches),
+            interval=max(1, num_updates // num_evals),
+            heldout_batches=heldout_batches,
             evaluator=rollout_evaluator,
             checkpointer=checkpointer,
             num_frames=batch_size * _num_steps(data.element_spec),
@@ -272,17 +276,18 @@ def _make_reports(
     log: metrics_log.MetricsLog,
     stage: stage_lib.Stage,
     interval: int,
-    heldout_batches: tf.data.Dataset,
+    heldout_batches: tf.data.Dataset | None,
     evaluator: rollout_evaluation.RolloutEvaluator | None,
     checkpointer: checkpoints.Checkpointer,
     num_frames: int,
     facts: results_lib.Results,
 ) -> list[action.Action]:
     """Evaluations and, after them, the results."""
-    heldout = heldout_evaluation.HeldoutEvaluation(
-        interval, stage=stage, batches=heldout_batches, log=log
-    )
-    rollouts = None
+    heldout = rollouts = None
+    if heldout_batches is not None:
+        heldout = heldout_evaluation.HeldoutEvaluation(
+            interval, stage=stage, batches=heldout_batches, log=log
+        )
     if evaluator is not None:
         rollouts = rollout_evaluation.RolloutEvaluation(
             interval,
@@ -299,7 +304,7 @@ def _make_reports(
         heldout=heldout,
         rollouts=rollouts,
     )
-    return [heldout, *([rollouts] if rollouts else []), results]
+    return [each for each in (heldout, rollouts, results) if each is not None]
 
 
 def _unused_macros() -> frozenset[str]:
@@ -340,7 +345,7 @@ def _setting_up() -> Iterator[None]:
     """Turns errors about what was asked for into `ConfigError`s."""
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, tf.errors.OpError) as error:
         raise configs.ConfigError(configs.one_line(error)) from error
     except TypeError as error:
         message = configs.one_line(error)

@@ -3,9 +3,8 @@
 import fcntl
 import pathlib
 
-from gin import config_parser
 from pdtla.analysis import files
-from pdtla.training import checkpoints, configs
+from pdtla.training import checkpoints, configs, statements
 
 # What may differ when a run goes on: it changes what is reported, not what is learnt.
 REPORTING_KNOBS = frozenset({"LOG_EVERY", "CHECKPOINT_EVERY"})
@@ -99,29 +98,5 @@ class Workdir:
             )
 
 
-class _TextDelegate(config_parser.ParserDelegate):
-    """Reads statements without resolving what they refer to."""
-
-    def configurable_reference(self, scoped_selector, evaluate):
-        return _Verbatim(f"@{scoped_selector}{'()' if evaluate else ''}")
-
-    def macro(self, name):
-        return _Verbatim(f"%{name}")
-
-
-class _Verbatim(str):
-    """Shown without quotes, so that a reference differs from a string."""
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
 def _statements(config: str) -> dict[str, str]:
-    """The bindings of a configuration as text, by the name they bind."""
-    bindings: dict[str, str] = {}
-    for statement in config_parser.ConfigParser(config, _TextDelegate()):
-        if isinstance(statement, config_parser.BindingStatement):
-            scope, selector, parameter, value, _ = statement
-            name = ".".join(part for part in (selector, parameter) if part)
-            bindings[f"{scope}/{name}" if scope else name] = repr(value)
-    return bindings
+    return {found.name: found.value for found in statements.read_bindings(config)}

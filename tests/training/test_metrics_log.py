@@ -34,11 +34,11 @@ def scalars(directory, tag):
 
 def test_scalars_reach_file_and_tensorboard(tmp_path):
     log = metrics_log.MetricsLog(tmp_path, step=0)
-    log.scalars(1, "train", {"loss": 2.0, "acc": 0.5})
+    log.scalars(1, "train", {"loss": 2.0, "acc": 0.5, "bad": np.nan})
     log.scalars(1, "heldout", {"loss": 3.0})
     log.close()
     assert records(tmp_path) == [
-        {"step": 1, "split": "train", "loss": 2.0, "acc": 0.5},
+        {"step": 1, "split": "train", "loss": 2.0, "acc": 0.5, "bad": None},
         {"step": 1, "split": "heldout", "loss": 3.0},
     ]
     assert scalars(tmp_path / "train", "acc") == [(1, 0.5)]

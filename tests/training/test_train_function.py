@@ -214,6 +214,19 @@ def test_rollouts_are_recorded(tmp_path):
     ]
 
 
+def test_without_heldout_data(tmp_path):
+    class AllTrained(toy_stages.ToyDataset):
+        def heldout_batches(self, batch_size):
+            raise ValueError("No window is held out.")
+
+    with pytest.raises(configs.ConfigError, match="No window is held out"):
+        train_lib.train(workdir=str(tmp_path), **arguments(dataset=AllTrained))
+    results = train_lib.train(
+        workdir=str(tmp_path), **arguments(dataset=AllTrained, max_heldout_batches=0)
+    )
+    assert results["heldout"] == {}
+
+
 def test_no_rollouts_unless_asked_for(tmp_path):
     results = train_lib.train(
         workdir=str(tmp_path), **arguments(evaluator=FixedEvaluator)

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
@@ -17,7 +18,8 @@ tf.config.set_logical_device_configuration(cpu, [half, half])
 
 import toy_stages  # noqa: E402
 
-from pdtla.training import strategies  # noqa: E402
+from pdtla.training import checkpoints, strategies  # noqa: E402
+from pdtla.training import train as train_lib  # noqa: E402
 from pdtla.training import trainer as trainer_lib  # noqa: E402
 
 assert pdtla
@@ -41,6 +43,40 @@ def train(strategy, make_optimizer, clip_norm):
     return toy_stages.weights(stage), scalars, trainer.learning_rate
 
 
+def compare_runs():
+    """Whole runs, with evaluation and checkpoints, agree too."""
+    with tempfile.TemporaryDirectory() as directory:
+        results = {
+            strategy: train_lib.train(
+                workdir=f"{directory}/{strategy}",
+                stage=lambda: toy_stages.NoisyMLP(rate=0.0),
+                dataset=toy_stages.ToyDataset,
+                optimizer=lambda: keras.optimizers.Adam(0.01),
+                num_updates=4,
+                batch_size=8,
+                clip_norm=1.0,
+                strategy=strategy,
+            )
+            for strategy in ("one_device", "mirrored")
+        }
+        for name, value in results["one_device"]["heldout"].items():
+            other = results["mirrored"]["heldout"][name]
+            np.testing.assert_allclose(value, other, rtol=1e-4)
+        # A checkpoint of one strategy can be restored under the other.
+        stage = toy_stages.NoisyMLP(rate=0.0)
+        stage.build(toy_stages.ToyDataset().element_spec)
+        optimizer = keras.optimizers.Adam(0.01)
+        optimizer.build(stage.trainable_variables)
+        states = []
+        for strategy in results:
+            path = f"{directory}/{strategy}/checkpoints"
+            checkpointer = checkpoints.Checkpointer(path, stage, optimizer)
+            assert checkpointer.restore_latest().endswith("ckpt-4")
+            states.append(toy_stages.weights(stage))
+        for value, other in zip(*states, strict=True):
+            np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-6)
+
+
 def main():
     mirrored = strategies.make_strategy("mirrored")
     assert mirrored.num_replicas_in_sync == 2
@@ -58,6 +94,7 @@ def main():
         for name in scalars:
             np.testing.assert_allclose(scalars[name], other_scalars[name], rtol=1e-4)
         assert rate == other_rate
+    compare_runs()
     with_jit = {"strategy": mirrored, "jit_compile": True}
     with mirrored.scope():
         stage = toy_stages.LinearRegression()

@@ -18,7 +18,8 @@ class ResultsWriting(action.Action):
       facts: fields known from the start.
       num_frames: frames that one update takes in.
       checkpointer: knows the seconds of training.
-      heldout: gives the held-out scalars; those that are not finite are left out.
+      heldout: gives the held-out scalars, where there are any; those that are not
+        finite are left out.
       rollouts: gives the rollouts, where there are any.
     """
 
@@ -29,7 +30,7 @@ class ResultsWriting(action.Action):
         facts: Mapping[str, Any],
         num_frames: int,
         checkpointer: checkpoints.Checkpointer,
-        heldout: heldout_evaluation.HeldoutEvaluation,
+        heldout: heldout_evaluation.HeldoutEvaluation | None,
         rollouts: rollout_evaluation.RolloutEvaluation | None,
     ):
         super().__init__()
@@ -42,13 +43,12 @@ class ResultsWriting(action.Action):
 
     def run(self, step: int) -> None:
         seconds = self._checkpointer.elapsed()
+        heldout = self._heldout.latest if self._heldout else {}
         results = {
             **self._facts,
             "step": step,
             "heldout": {
-                name: value
-                for name, value in self._heldout.latest.items()
-                if math.isfinite(value)
+                name: value for name, value in heldout.items() if math.isfinite(value)
             },
             "wall_seconds": seconds,
             "frames_per_second": self._num_frames * step / seconds,
