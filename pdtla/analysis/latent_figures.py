@@ -65,7 +65,7 @@ def latent_figures(
         shown[:num_effects, -2],
         np.asarray(outputs["codes"])[:num_effects],
         place=place,
-        shown=[int(code) for code in np.argsort(-counts[place])[:num_codes]],
+        shown=_frequent(counts[place], num_codes),
     )
     return figures
 
@@ -92,6 +92,12 @@ def _most_used_place(counts: np.ndarray) -> int:
         latent_health.codebook_report(row[None])["perplexity"] for row in counts
     ]
     return int(np.argmax(perplexities))
+
+
+def _frequent(counts: np.ndarray, number: int) -> list[int]:
+    """The most frequent codes, those that occur at all."""
+    order = np.argsort(-counts, kind="stable")[:number]
+    return [int(code) for code in order if counts[code]]
 
 
 def _normalised(frames: np.ndarray) -> np.ndarray:

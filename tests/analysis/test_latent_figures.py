@@ -38,3 +38,9 @@ def test_windows_that_change_most_are_shown():
     chosen = latent_figures._most_changing(frames, 2)
     np.testing.assert_array_equal(chosen[:, -1, 0, 0, 0], [200, 100])
     assert tf.convert_to_tensor(chosen).dtype == tf.uint8
+
+
+def test_only_codes_that_occur_are_shown():
+    counts = np.array([0, 3, 9, 0, 3])
+    assert latent_figures._frequent(counts, 4) == [2, 1, 4]
+    assert latent_figures._frequent(counts, 1) == [2]
