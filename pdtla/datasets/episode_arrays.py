@@ -40,7 +40,7 @@ class EpisodeArrays:
         return self._layout_path(field).exists() and self._data_path(field).exists()
 
     def open(self, field: str) -> np.ndarray:
-        """Maps a field, read-only `[N, ...]`.
+        """Maps a field, `[N, ...]`; what is written to it stays in memory.
 
         Raises:
           OSError: the file has another size than it was written with.
@@ -56,7 +56,8 @@ class EpisodeArrays:
             )
         if expected == 0:
             return np.zeros(shape, dtype)
-        return np.asarray(np.memmap(path, dtype, "r", shape=shape))
+        # Copy on write: TensorFlow takes over writable memory only.
+        return np.asarray(np.memmap(path, dtype, "c", shape=shape))
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

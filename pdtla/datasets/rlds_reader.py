@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +26,9 @@ _STEP_FIELDS = (
 # Types on disk that no module computes with.
 _NARROWED = {"float64": "float32", "int64": "int32"}
 _SAMPLE_BYTES = 1 << 16
+_READ_BYTES = 1 << 22
+# Of larger datasets images are decoded when asked for: they may be streamed instead.
+_LARGE_BYTES = 8 << 30
 
 
 class RldsReader:
@@ -87,7 +90,7 @@ class RldsReader:
         self._arrays = episode_arrays.EpisodeArrays(
             cache / f"{split}-{self.fingerprint[:16]}"
         )
-        index = self._arrays.index() or self._decode_small_fields()
+        index = self._arrays.index() or self._decode_first()
         self.lengths = np.array(index["lengths"], np.int64)
         self.starts = np.cumsum(self.lengths) - self.lengths
         self.episode_ids = tuple(index["episode_ids"])
@@ -134,45 +137,35 @@ class RldsReader:
         """Episodes in each stored file."""
         return tuple(self._split_info.shard_lengths)
 
-    def read_shard(
-        self, shard: int, fields: tuple[str, ...]
-    ) -> Iterator[dict[str, np.ndarray]]:
-        """Decodes one stored file.
+    def read_episodes(
+        self, shards: tf.Tensor | Sequence[int], fields: Sequence[str]
+    ) -> tf.data.Dataset:
+        """Decodes stored files, in the order given.
 
         Args:
-          shard: its number.
+          shards: numbers of the files, `[S]`.
           fields: which fields to decode.
 
-        Yields:
-          For each episode its fields `[T, ...]` and what the dataset says about it.
-
-        Raises:
-          OSError: the file is damaged.
+        Returns:
+          For each episode its number and its fields `[T, ...]`, together with what the
+          dataset says about it: `length`, and `episode_id` and `level_seed` if known.
         """
-        start = sum(self.shard_lengths[:shard])
-        stop = start + self.shard_lengths[shard]
-        if start == stop:
-            return
-        dataset = self._builder.as_dataset(
-            split=tfds.core.ReadInstruction(self.split, start, stop, unit="abs"),
-            decoders={specs.STEPS: tfds.decode.SkipDecoding()},
-            read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
-        )
-        decode = functools.partial(self._decode_episode, fields=fields)
-        count = 0
-        try:
-            for episode in dataset.map(decode).prefetch(2).as_numpy_iterator():
-                yield episode
-                count += 1
-        except (tf.errors.OpError, ValueError) as error:
-            raise OSError(
-                f"{self._shards[shard]} is damaged: {str(error).splitlines()[0][:200]}"
-            ) from None
-        if count != stop - start:
-            raise OSError(
-                f"{self._shards[shard]} is damaged: "
-                f"it holds {count} episodes of {stop - start}."
-            )
+        lengths = np.array(self.shard_lengths, np.int64)
+        paths = tf.constant([str(path) for path in self._shards])
+        begins = tf.constant(np.cumsum(lengths) - lengths)
+        features = self._builder.info.features
+        skip = {specs.STEPS: tfds.decode.SkipDecoding()}
+
+        def read_shard(shard: tf.Tensor) -> tf.data.Dataset:
+            records = tf.data.TFRecordDataset(paths[shard], buffer_size=_READ_BYTES)
+            return records.enumerate(begins[shard])
+
+        def decode(number: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, dict]:
+            episode = features.deserialize_example(record, decoders=skip)
+            return number, self._decode_episode(episode, fields)
+
+        records = tf.data.Dataset.from_tensor_slices(shards).flat_map(read_shard)
+        return records.map(decode, num_parallel_calls=2, deterministic=True).prefetch(2)
 
     @property
     def _steps(self) -> tfds.features.FeaturesDict:
@@ -202,6 +195,11 @@ class RldsReader:
         splits = self._builder.info.splits
         if specs.STEPS not in self._builder.info.features:
             raise ValueError(f"{self.directory} is not in RLDS form: it has no steps.")
+        if self._builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+            raise ValueError(
+                f"{self.directory} must be stored as TFRecord files, "
+                f"got {self._builder.info.file_format}."
+            )
         if self.split not in list(splits):
             raise ValueError(
                 f"{self.directory} has no split {self.split!r}; "
@@ -229,12 +227,17 @@ class RldsReader:
                 digest.update(file.read(_SAMPLE_BYTES))
         return digest.hexdigest()
 
-    def _decode_small_fields(self) -> dict:
-        """Decodes all but images, and with them the index of the episodes."""
-        small = tuple(f for f, s in self.element_spec.items() if not s.is_image)
+    def _decode_first(self) -> dict:
+        """Decodes all fields, of large datasets all but images, and the index."""
+        large = sum(path.stat().st_size for path in self._shards) > _LARGE_BYTES
+        fields = tuple(
+            field
+            for field, spec in self.element_spec.items()
+            if not (large and spec.is_image)
+        )
         with self._arrays.lock():
-            index = self._arrays.index()
-            return index or self._decode(small)
+            index = self._arrays.index()  # another process may have made it meanwhile
+            return index or self._decode(fields)
 
     def _decode(self, fields: tuple[str, ...]) -> dict:
         logging.info("Decoding %s of %s.", ", ".join(fields), self.directory)
@@ -243,22 +246,32 @@ class RldsReader:
         return index
 
     def _episodes(self, fields: tuple[str, ...], index: dict) -> Iterator[dict]:
+        """Yields fields of all episodes in stored order, notes the rest in `index`."""
+        episodes = self.read_episodes(range(len(self._shards)), fields)
+        expected = 0
         total = sum(self.shard_lengths)
         with tqdm.tqdm(total=total, desc=f"Decoding {self.split}", unit="ep") as bar:
-            for shard in range(len(self.shard_lengths)):
-                for episode in self.read_shard(shard, fields):
-                    number = len(index["lengths"])
-                    index["lengths"].append(int(episode.pop("length")))
-                    name = episode.pop("episode_id", str(number).encode())
-                    index["episode_ids"].append(
-                        name.decode() if isinstance(name, bytes) else str(name)
-                    )
-                    level = episode.pop("level_seed", None)
-                    index["level_seeds"].append(None if level is None else int(level))
+            try:
+                for number, episode in episodes.as_numpy_iterator():
+                    if number != expected:
+                        raise OSError(f"{self._shard_of(expected)} lacks an episode.")
+                    expected += 1
+                    _note(episode, index)
                     yield {self._path(field): episode[field] for field in fields}
                     bar.update()
+            except (tf.errors.OpError, ValueError) as error:
+                raise OSError(
+                    f"{self._shard_of(expected)} is damaged: "
+                    f"{str(error).splitlines()[0][:200]}"
+                ) from None
+        if expected != total:
+            raise OSError(f"{self._shard_of(expected)} lacks an episode.")
         if None in index["level_seeds"]:
             index["level_seeds"] = None
+
+    def _shard_of(self, episode: int) -> pathlib.Path:
+        shard = np.searchsorted(np.cumsum(self.shard_lengths), episode, side="right")
+        return self._shards[min(shard, len(self._shards) - 1)]
 
     def _decode_episode(self, episode: dict, fields: tuple[str, ...]) -> dict:
         """Decodes a whole episode at once where the encoding allows."""
@@ -278,6 +291,15 @@ class RldsReader:
             decoded = _decode_steps(value, feature)
             arrays[field] = tf.cast(decoded, self.element_spec[field].dtype)
         return arrays
+
+
+def _note(episode: dict, index: dict) -> None:
+    number = len(index["lengths"])
+    index["lengths"].append(int(episode["length"]))
+    name = episode.get("episode_id", number)
+    index["episode_ids"].append(name.decode() if isinstance(name, bytes) else str(name))
+    level = episode.get("level_seed", -1)
+    index["level_seeds"].append(None if level == -1 else int(level))
 
 
 def _find_feature(features: tfds.features.FeaturesDict, path: str):

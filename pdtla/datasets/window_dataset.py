@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -156,9 +156,7 @@ class WindowDataset:
             raise ValueError(f"{self.source.directory} has no window to train on.")
         if self.streamed_fields:
             stream = self._stream(self.train_bases, self._train_firsts)
-            return self._generate(
-                lambda: stream.shuffled(batch_size, seed, start_step), batch_size
-            )
+            return _finish(stream.shuffled(batch_size, seed, start_step))
         load = self._loader(self.train_bases, self._train_firsts)
         order = functools.partial(
             shuffled_indices,
@@ -190,9 +188,11 @@ class WindowDataset:
         steps = max(1, size // batch_size)
         if self.streamed_fields:
             stream = self._stream(self._heldout_bases, self._heldout_firsts)
-            return self._generate(
-                lambda: _full(stream.ordered(batch_size), batch_size), batch_size
-            )
+            if size < batch_size:  # all of it, repeated
+                return _finish(
+                    stream.ordered(size).repeat().unbatch().batch(batch_size).take(1)
+                )
+            return _finish(stream.ordered(batch_size).take(steps))
         load = self._loader(self._heldout_bases, self._heldout_firsts)
         order = functools.partial(
             shuffled_indices, batch_size=batch_size, size=size, seed=_HELDOUT_SEED
@@ -209,50 +209,45 @@ class WindowDataset:
         """
         if self.streamed_fields:
             stream = self._stream(self.train_bases, self._train_firsts)
-            return self._generate(lambda: stream.ordered(batch_size, start), None)
+            return _finish(stream.ordered(batch_size, start))
         load = self._loader(self.train_bases, self._train_firsts)
         indices = tf.data.Dataset.range(start, self.num_train_windows).batch(batch_size)
         return _finish(indices.map(load, num_parallel_calls=2, deterministic=True))
 
     @functools.cached_property
-    def _arrays(self) -> dict[str, np.ndarray]:
-        """The fields that are read by index."""
+    def _tensors(self) -> dict[str, tf.Tensor]:
+        """All steps of the fields that are read by index, `[N, ...]`."""
         latents = self._store.read() if self._store else {}
         if not self._replace_action:
             latents.pop(specs.ACTION, None)
         return {
-            field: latents[field] if field in latents else self.source.array(field)
+            field: as_tensor(
+                latents[field] if field in latents else self.source.array(field)
+            )
             for field in self.element_spec
             if field not in self.streamed_fields
         }
 
-    def _fetch(self, bases: np.ndarray, firsts: np.ndarray) -> dict[str, np.ndarray]:
+    def _fetch(self, bases: tf.Tensor, firsts: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = window_index.window_rows(self._kind, bases, firsts)
-        return {
-            field: array.take(rows, axis=0) for field, array in self._arrays.items()
-        }
+        return {field: tf.gather(all_, rows) for field, all_ in self._tensors.items()}
 
     def _loader(
         self, bases: np.ndarray, firsts: np.ndarray
     ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         """Maps indices of windows `[B]` to their fields."""
-        fields = tuple(self._arrays)  # opened before the pipeline's threads need them
-        types = [tf.dtypes.as_dtype(self.element_spec[f].dtype) for f in fields]
-
-        def fetch(indices: np.ndarray) -> list[np.ndarray]:
-            return list(self._fetch(bases[indices], firsts[indices]).values())
+        index = as_tensor(np.stack([bases, firsts], axis=1))
+        self._tensors  # noqa: B018  made here, outside the pipeline's graph
 
         def load(indices: tf.Tensor) -> dict[str, tf.Tensor]:
-            values = tf.numpy_function(fetch, [indices], types, stateful=False)
-            for field, value in zip(fields, values, strict=True):
-                value.set_shape([indices.shape[0], *self.element_spec[field].shape])
-            return dict(zip(fields, values, strict=True))
+            return self._fetch(*tf.unstack(tf.gather(index, indices), axis=1))
 
         return load
 
     def _stream(
         self, bases: np.ndarray, firsts: np.ndarray
     ) -> window_stream.WindowStream:
+        self._tensors  # noqa: B018  made here, outside the pipeline's graph
         window_bytes = sum(map(_num_bytes, self.element_spec.values()))
         return window_stream.WindowStream(
             source=self.source,
@@ -261,19 +256,8 @@ class WindowDataset:
             load=self._fetch,
             bases=bases,
             firsts=firsts,
-            # Half of the budget: a block on its way through the buffer is copied.
+            # Half of the budget: episodes and batches on their way need room as well.
             buffer_windows=int(self._memory_budget_gib * 2**29 / window_bytes),
-        )
-
-    def _generate(
-        self, batches: Callable[[], Iterator], batch_size: int | None
-    ) -> tf.data.Dataset:
-        signature = {
-            field: tf.TensorSpec([batch_size, *spec.shape], spec.dtype)
-            for field, spec in self.element_spec.items()
-        }
-        return _finish(
-            tf.data.Dataset.from_generator(batches, output_signature=signature)
         )
 
     def _step_spec(self) -> dict[str, specs.ArraySpec]:
@@ -362,15 +346,12 @@ def _num_bytes(spec: specs.ArraySpec) -> int:
     return int(np.prod(spec.shape, dtype=np.int64)) * np.dtype(spec.dtype).itemsize
 
 
-def _full(batches: Iterator[dict], batch_size: int) -> Iterator[dict]:
-    """Leaves out a smaller last batch, or fills it by repeating if it is the only."""
-    for number, batch in enumerate(batches):
-        count = len(next(iter(batch.values())))
-        if count == batch_size:
-            yield batch
-        elif number == 0:
-            rows = np.arange(batch_size) % count
-            yield {field: array[rows] for field, array in batch.items()}
+def as_tensor(array: np.ndarray) -> tf.Tensor:
+    """An array on the CPU, without a copy if it is an image field mapped from disk."""
+    if array.dtype == np.uint8 and array.flags.writeable:
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    with tf.device("CPU:0"):
+        return tf.constant(array)
 
 
 def _finish(dataset: tf.data.Dataset) -> tf.data.Dataset:

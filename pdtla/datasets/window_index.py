@@ -6,6 +6,7 @@ A window is named by its base, the flat index of the step t whose action it is a
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +82,7 @@ def window_bases(
     return steps_of(starts + skipped, counts), np.repeat(starts, counts)
 
 
-def window_rows(kind: WindowKind, bases: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+def window_rows(kind: WindowKind, bases: tf.Tensor, firsts: tf.Tensor) -> tf.Tensor:
     """Flat indices of the steps of windows, int64 `[B, T]`.
 
     Args:
@@ -89,5 +90,5 @@ def window_rows(kind: WindowKind, bases: np.ndarray, firsts: np.ndarray) -> np.n
       bases: base step of each window, int64 `[B]`.
       firsts: first step of its episode, int64 `[B]`.
     """
-    rows = bases[:, None] + np.arange(-kind.before, kind.after + 1)
-    return np.maximum(rows, firsts[:, None])
+    offsets = tf.range(-kind.before, kind.after + 1, dtype=tf.int64)
+    return tf.maximum(bases[:, None] + offsets, firsts[:, None])

@@ -1,21 +1,22 @@
 """`WindowStream`, windows read from the stored files without keeping them all."""
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from pdtla.datasets import rlds_reader, window_index
 
-Windows = dict[str, np.ndarray]  # fields [n, T, ...]
+Windows = dict[str, tf.Tensor]  # fields [n, T, ...]
 
 
 class WindowStream:
     """Reads windows for data that neither memory nor a decoded copy should hold.
 
     Training order: the files of a pass in a seeded order, their windows through a
-    shuffle buffer. It is a pure function of (seed, pass), so a stream is resumed by
-    reading the pass again and dropping what was seen.
+    shuffle buffer. It is a function of (seed, pass), and of TensorFlow's global seed if
+    that is set, so a stream is resumed by reading the pass again and dropping what was
+    seen.
 
     Args:
       source: the dataset.
@@ -33,118 +34,58 @@ class WindowStream:
         source: rlds_reader.RldsReader,
         kind: window_index.WindowKind,
         streamed: Sequence[str],
-        load: Callable[[np.ndarray, np.ndarray], Windows],
+        load: Callable[[tf.Tensor, tf.Tensor], Windows],
         bases: np.ndarray,
         firsts: np.ndarray,
-        buffer_windows: int = 1,
+        buffer_windows: int,
     ):
         self._source = source
         self._kind = kind
         self._streamed = tuple(streamed)
         self._load = load
-        self._bases = bases
-        self._firsts = firsts
+        self._size = len(bases)
+        self._index = tf.constant(np.stack([bases, firsts], 1))
         self._buffer_windows = max(1, buffer_windows)
+        low = np.searchsorted(bases, source.starts)
+        high = np.searchsorted(bases, source.starts + source.lengths)
+        # First window, last window and first step of each episode.
+        self._episodes = tf.constant(np.stack([low, high, source.starts], 1))
 
-    def ordered(self, batch_size: int, start: int = 0) -> Iterator[Windows]:
+    def ordered(self, batch_size: int, start: int = 0) -> tf.data.Dataset:
         """One pass in stored order; the last batch may be smaller."""
-        shards = range(len(self._source.shard_lengths))
-        yield from _rebatch(_drop(self._read(shards), start), batch_size)
+        shards = tf.range(len(self._source.shard_lengths))
+        return self._windows(shards).skip(start).batch(batch_size)
 
     def shuffled(
         self, batch_size: int, seed: int, start_step: int = 0
-    ) -> Iterator[Windows]:
+    ) -> tf.data.Dataset:
         """Full batches without end; each pass takes every window once."""
-        epoch, seen = divmod(start_step * batch_size, len(self._bases))
-        first_pass = _drop(self._shuffled_pass(seed, epoch), seen)
-        passes = (
-            self._shuffled_pass(seed, later) for later in itertools.count(epoch + 1)
-        )
-        windows = itertools.chain(first_pass, itertools.chain.from_iterable(passes))
-        yield from _rebatch(windows, batch_size)
 
-    def _shuffled_pass(self, seed: int, epoch: int) -> Iterator[Windows]:
-        """Swaps incoming windows with random ones of the buffer."""
-        rng = np.random.default_rng((seed, epoch))
-        shards = rng.permutation(len(self._source.shard_lengths))
-        buffer: Windows = {}
-        filled = 0
-        for windows in _rebatch(self._read(shards), self._buffer_windows // 4 + 1):
-            if not buffer:
-                buffer = {
-                    field: np.empty(
-                        (self._buffer_windows, *array.shape[1:]), array.dtype
-                    )
-                    for field, array in windows.items()
-                }
-            count = min(self._buffer_windows - filled, _size(windows))
-            for field, array in windows.items():
-                buffer[field][filled : filled + count] = array[:count]
-            filled += count
-            rest = _size(windows) - count
-            if rest:
-                slots = rng.choice(self._buffer_windows, rest, replace=False)
-                yield {field: array[slots] for field, array in buffer.items()}
-                for field, array in windows.items():
-                    buffer[field][slots] = array[count:]
-        for slots in np.array_split(rng.permutation(filled), max(1, filled // 1024)):
-            yield {field: array[slots] for field, array in buffer.items()}
+        def one_pass(epoch: tf.Tensor) -> tf.data.Dataset:
+            shards = tf.random.experimental.stateless_shuffle(
+                tf.range(len(self._source.shard_lengths)), tf.stack([seed, epoch])
+            )
+            return self._windows(shards).shuffle(
+                self._buffer_windows,
+                seed=seed + epoch,
+                reshuffle_each_iteration=False,
+            )
 
-    def _read(self, shards: Iterable[int]) -> Iterator[Windows]:
-        """The windows of each episode of some files."""
-        lengths = np.array(self._source.shard_lengths)
-        begins = np.cumsum(lengths) - lengths
-        for shard in shards:
-            episodes = begins[shard] + np.arange(lengths[shard])
-            starts = self._source.starts[episodes]
-            stops = starts + self._source.lengths[episodes]
-            low = np.searchsorted(self._bases, starts)
-            high = np.searchsorted(self._bases, stops)
-            if np.array_equal(low, high):  # no window of this file is wanted
-                continue
-            arrays = self._source.read_shard(int(shard), self._streamed)
-            for start, a, b, episode in zip(starts, low, high, arrays, strict=True):
-                if a < b:
-                    yield self._cut(start, slice(a, b), episode)
+        epoch, seen = divmod(start_step * batch_size, self._size)
+        passes = tf.data.Dataset.range(epoch, tf.int64.max).flat_map(one_pass)
+        return passes.skip(seen).batch(batch_size, drop_remainder=True)
 
-    def _cut(self, start: int, which: slice, episode: Windows) -> Windows:
-        bases, firsts = self._bases[which], self._firsts[which]
+    def _windows(self, shards: tf.Tensor) -> tf.data.Dataset:
+        """Single windows of some files, in this order of files."""
+        episodes = self._source.read_episodes(shards, self._streamed)
+        return episodes.map(
+            self._cut, num_parallel_calls=2, deterministic=True
+        ).unbatch()
+
+    def _cut(self, number: tf.Tensor, episode: Windows) -> Windows:
+        low, high, start = tf.unstack(tf.gather(self._episodes, number))
+        bases, firsts = tf.unstack(self._index[low:high], axis=1)
         rows = window_index.window_rows(self._kind, bases, firsts) - start
         windows = self._load(bases, firsts)
-        windows.update({field: episode[field][rows] for field in self._streamed})
+        windows.update({f: tf.gather(episode[f], rows) for f in self._streamed})
         return windows
-
-
-def _size(windows: Windows) -> int:
-    return len(next(iter(windows.values())))
-
-
-def _drop(stream: Iterable[Windows], count: int) -> Iterator[Windows]:
-    for windows in stream:
-        kept = {field: array[count:] for field, array in windows.items()}
-        count = max(0, count - _size(windows))
-        if _size(kept):
-            yield kept
-
-
-def _rebatch(stream: Iterable[Windows], batch_size: int) -> Iterator[Windows]:
-    """Cuts a stream into batches; only the last may be smaller."""
-    pending: list[Windows] = []
-    count = 0
-    for windows in stream:
-        pending.append(windows)
-        count += _size(windows)
-        if count < batch_size:
-            continue
-        joined = _join(pending)
-        whole = count - count % batch_size
-        for start in range(0, whole, batch_size):
-            yield {f: a[start : start + batch_size] for f, a in joined.items()}
-        count -= whole
-        pending = [{f: a[whole:] for f, a in joined.items()}] if count else []
-    if count:
-        yield _join(pending)
-
-
-def _join(pending: list[Windows]) -> Windows:
-    return {field: np.concatenate([w[field] for w in pending]) for field in pending[0]}
