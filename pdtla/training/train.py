@@ -1,10 +1,8 @@
 """`train`, which runs one stage from its configuration to its results."""
 
 import contextlib
-import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
@@ -18,8 +16,8 @@ from pdtla.analysis import results as results_lib
 from pdtla.training import (
     bindings,
     checkpoints,
-    configs,
     metrics_log,
+    set_up,
     strategies,
 )
 from pdtla.training import trainer as trainer_lib
@@ -33,29 +31,12 @@ from pdtla.training.actions import (
     train_scalars,
 )
 
-PRECISIONS = ("float32", "mixed_bfloat16")
-
-
-class Dataset(Protocol):
-    """What the `DATASET` slot makes."""
-
-    element_spec: specs.ElementSpec
-    fingerprint: str
-
-    def train_batches(
-        self, batch_size: int, seed: int, start_step: int = 0
-    ) -> tf.data.Dataset:
-        """Infinite; the batch of a step depends on `seed` and the step alone."""
-
-    def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
-        """One pass over the held-out data."""
-
 
 def train(
     *,
     workdir: str,
     stage: Callable[[], stage_lib.Stage],
-    dataset: Callable[[], Dataset],
+    dataset: Callable[[], set_up.Dataset],
     optimizer: Callable[[], keras.optimizers.Optimizer],
     num_updates: int,
     batch_size: int,
@@ -115,9 +96,9 @@ def train(
       NonFiniteError: training diverged; the last checkpoint is kept.
     """
     with contextlib.ExitStack() as stack:
-        with _setting_up():
-            _check_slots(stage=stage, dataset=dataset, evaluator=evaluator)
-            _check_ranges(
+        with set_up.setting_up():
+            set_up.check_slots(stage=stage, dataset=dataset, evaluator=evaluator)
+            set_up.check_ranges(
                 precision,
                 positive={
                     "num_updates": num_updates,
@@ -316,39 +297,3 @@ def _unused_macros() -> frozenset[str]:
 def _num_steps(element_spec: specs.ElementSpec) -> int:
     spec = element_spec.get(specs.OBSERVATION)
     return spec.shape[0] if isinstance(spec, specs.ArraySpec) else 1
-
-
-def _check_slots(**slots: Any) -> None:
-    """A slot is a class: what it makes must see dtype policy, seeds and strategy."""
-    for name, value in slots.items():
-        factory = inspect.isclass(value) or inspect.isroutine(value)
-        if value is not None and not factory:
-            raise ValueError(
-                f"{name.upper()} must be a class, {name.upper()} = @Class without "
-                f"parentheses; got an object of {type(value).__name__}."
-            )
-
-
-def _check_ranges(
-    precision: str, positive: dict[str, int], natural: dict[str, int]
-) -> None:
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}.")
-    for least, values in ((1, positive), (0, natural)):
-        for name, value in values.items():
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}, got {value}.")
-
-
-@contextlib.contextmanager
-def _setting_up() -> Iterator[None]:
-    """Turns errors about what was asked for into `ConfigError`s."""
-    try:
-        yield
-    except (ValueError, OSError, tf.errors.OpError) as error:
-        raise configs.ConfigError(configs.one_line(error)) from error
-    except TypeError as error:
-        message = configs.one_line(error)
-        if "missing" not in message or "argument" not in message:
-            raise
-        raise configs.ConfigError(message) from error

@@ -241,7 +241,8 @@ def test_no_rollouts_unless_asked_for(tmp_path):
         ({"dataset": toy_stages.ToyDataset()}, "DATASET must be a class"),
         ({"precision": "float16"}, "precision must be one of"),
         ({"strategy": "tpu"}, "strategy must be one of"),
-        ({"num_updates": 0}, "must be at least 1"),
+        ({"num_updates": 0}, "num_updates must be an integer of at least 1, got 0"),
+        ({"batch_size": "many"}, "batch_size must be an integer"),
         ({"run_eval_rollouts": True}, "needs an EVALUATOR"),
         (
             {
@@ -251,8 +252,8 @@ def test_no_rollouts_unless_asked_for(tmp_path):
             },
             "LinearRegression has no policy",
         ),
-        ({"log_every": 0}, "log_every must be at least 1, got 0"),
-        ({"checkpoint_every": -1}, "checkpoint_every must be at least 0"),
+        ({"log_every": 0}, "log_every must be an integer of at least 1"),
+        ({"checkpoint_every": -1}, "checkpoint_every must be an integer of at least 0"),
     ],
 )
 def test_wrong_arguments_stop_before_any_work(tmp_path, changes, message):

@@ -1,0 +1,28 @@
+"""`ConfigError`, and how errors are put in one line for a person."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+
+class ConfigError(ValueError):
+    """The run was asked for wrongly; the message is one line, meant for the user."""
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's message, with the gin file and line it names."""
+    message = str(error).strip() or type(error).__name__
+    first, *rest = message.splitlines()
+    where = re.search(r'In (?:file "(?P<file>[^"]+)", line (?P<line>\d+))', message)
+    if rest and where and where["file"] not in first:
+        first = f"{first} ({where['file']}:{where['line']})"
+    return first
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A sentence that suggests the names closest to `name`, or nothing."""
+    by_lower = {candidate.lower(): candidate for candidate in sorted(names)}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+    if not matches:
+        return ""
+    return f" Did you mean {' or '.join(by_lower[match] for match in matches)}?"

@@ -1,0 +1,67 @@
+"""What a run is made of, and the checks before it is made."""
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from pdtla import specs
+from pdtla.training.config_error import ConfigError, one_line
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+class Dataset(Protocol):
+    """What the `DATASET` slot makes."""
+
+    element_spec: specs.ElementSpec
+    fingerprint: str
+
+    def train_batches(
+        self, batch_size: int, seed: int, start_step: int = 0
+    ) -> tf.data.Dataset:
+        """Infinite; the batch of a step depends on `seed` and the step alone."""
+
+    def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
+        """One pass over the held-out data."""
+
+
+def check_slots(**slots: Any) -> None:
+    """A slot is a class: what it makes must see dtype policy, seeds and strategy."""
+    for name, value in slots.items():
+        factory = inspect.isclass(value) or inspect.isroutine(value)
+        if value is not None and not factory:
+            raise ValueError(
+                f"{name.upper()} must be a class, {name.upper()} = @Class without "
+                f"parentheses; got an object of {type(value).__name__}."
+            )
+
+
+def check_ranges(
+    precision: str, positive: dict[str, int], natural: dict[str, int]
+) -> None:
+    """Checks the precision, counts of at least 1 and counts of at least 0."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}.")
+    for least, values in ((1, positive), (0, natural)):
+        for name, value in values.items():
+            if not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f"{name} must be an integer of at least {least}, got {value!r}."
+                )
+
+
+@contextlib.contextmanager
+def setting_up() -> Iterator[None]:
+    """Turns errors about what was asked for into `ConfigError`s."""
+    try:
+        yield
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        raise ConfigError(one_line(error)) from error
+    except TypeError as error:
+        message = one_line(error)
+        if "missing" not in message or "argument" not in message:
+            raise
+        raise ConfigError(message) from error
