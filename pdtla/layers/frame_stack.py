@@ -18,7 +18,7 @@ def to_float(observation, dtype: str = "float32"):
     if not is_pixels:
         return observation
     # Centred before scaling: x - 127.5 is exact even in bfloat16's eight bits.
-    return (observation - 127.5) * (1.0 / 255.0)
+    return (observation - 127.5) / 255.0
 
 
 @keras.saving.register_keras_serializable(package="pdtla")

@@ -57,6 +57,9 @@ class ResidualBlock(keras.layers.Layer):
         hidden = self.expand(keras.ops.relu(inputs))
         return inputs + self.project(keras.ops.relu(hidden))
 
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
     def get_config(self) -> dict:
         config = super().get_config()
         config.update(hidden=self.hidden, initial_scale=self.initial_scale)

@@ -1,0 +1,149 @@
+"""What every layer promises, checked on a table of all of them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pdtla.layers.frame_stack import FrameStack
+from pdtla.layers.identity_quantizer import IdentityQuantizer
+from pdtla.layers.impala_cnn import ImpalaCNN
+from pdtla.layers.mlp import MLP
+from pdtla.layers.module_io import load_module, save_module
+from pdtla.layers.residual_block import ResidualBlock
+from pdtla.layers.unet import UNet
+from pdtla.layers.up_convolution import UpConvolution
+from pdtla.layers.vector_quantizer import VectorQuantizer
+
+_RNG = np.random.default_rng(0)
+
+
+def _normal(*shape):
+    return _RNG.standard_normal(shape).astype("float32")
+
+
+_SMALL_VQ = {"num_codes": 5, "num_codebooks": 2, "num_latents": 2, "code_dim": 3}
+# name: (constructor, arguments, inputs, dtype of the output under mixed_bfloat16)
+LAYERS = {
+    "impala": (
+        ImpalaCNN,
+        {"channels": (4, 6), "blocks": 1, "output_dim": 7},
+        [_normal(2, 16, 16, 6)],
+        "bfloat16",
+    ),
+    "mlp": (MLP, {"hidden": (8,), "output_dim": 3}, [_normal(2, 5)], "bfloat16"),
+    "residual": (ResidualBlock, {"hidden": 3}, [_normal(2, 4, 4, 6)], "bfloat16"),
+    "up": (UpConvolution, {"filters": 3}, [_normal(2, 4, 4, 6)], "bfloat16"),
+    "frames": (
+        FrameStack,
+        {"mode": "difference", "gain": 2.0},
+        [_RNG.integers(0, 256, (2, 3, 8, 8, 3), "uint8")],
+        "bfloat16",
+    ),
+    "vq": (VectorQuantizer, _SMALL_VQ, [_normal(4, 12)], "float32"),
+    "identity": (IdentityQuantizer, {"dim": 12}, [_normal(4, 12)], "float32"),
+} | {
+    f"unet_{normalization}": (
+        UNet,
+        {"base": 4, "normalization": normalization},
+        [_normal(2, 16, 16, 6), _normal(2, 5)],
+        "bfloat16",
+    )
+    for normalization in (None, "batch", "group")
+}
+
+
+def _make(name, policy="float32"):
+    cls, arguments, inputs, _ = LAYERS[name]
+    layer = cls(**arguments, dtype=policy)
+    layer(*inputs)
+    return layer, inputs
+
+
+def _main_output(outputs):
+    return outputs["quantized"] if isinstance(outputs, dict) else outputs
+
+
+def _train_a_little(layer, inputs):
+    """One update of every kind of state the layer has."""
+    with tf.GradientTape() as tape:
+        outputs = layer(*inputs, training=True)
+        loss = tf.reduce_mean(tf.cast(_main_output(outputs), "float32") ** 2)
+    if layer.trainable_variables:
+        gradients = tape.gradient(loss, layer.trainable_variables)
+        for variable, gradient in zip(
+            layer.trainable_variables, gradients, strict=True
+        ):
+            assert gradient is not None, variable.path
+            variable.assign_sub(0.1 * tf.cast(gradient, variable.dtype))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_config_rebuilds_the_layer(name):
+    cls, arguments, _, _ = LAYERS[name]
+    layer, inputs = _make(name)
+    config = layer.get_config()
+    for key, value in arguments.items():
+        assert config[key] == value
+    again = cls.from_config(config)
+    again(*inputs)
+    shapes = [tuple(variable.shape) for variable in layer.variables]
+    assert shapes == [tuple(variable.shape) for variable in again.variables]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_checkpoint_holds_every_variable(name, tmp_path):
+    layer, inputs = _make(name)
+    _train_a_little(layer, inputs)
+    path = tf.train.Checkpoint(layer=layer).save(str(tmp_path / "checkpoint"))
+    keys = [
+        key
+        for key, _ in tf.train.list_variables(path)
+        if key.startswith("layer/") and key.endswith("VARIABLE_VALUE")
+    ]
+    assert len(keys) == len(layer.variables)
+    other, _ = _make(name)
+    tf.train.Checkpoint(layer=other).restore(path).assert_existing_objects_matched()
+    for saved, restored in zip(layer.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(saved, restored)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_saved_module_computes_the_same_bits(name, policy, tmp_path):
+    layer, inputs = _make(name, policy)
+    _train_a_little(layer, inputs)
+    save_module(layer, tmp_path / "module", {"step": 3})
+    loaded = load_module(tmp_path / "module")
+    assert type(loaded) is type(layer)
+    assert loaded.dtype_policy.name == policy
+    expected, actual = _main_output(layer(*inputs)), _main_output(loaded(*inputs))
+    np.testing.assert_array_equal(
+        tf.cast(expected, "float32"), tf.cast(actual, "float32")
+    )
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_bfloat16_output_is_close_to_float32(name):
+    layer, inputs = _make(name)
+    rounded, _ = _make(name, "mixed_bfloat16")
+    for source, target in zip(layer.variables, rounded.variables, strict=True):
+        target.assign(source)
+    exact = np.asarray(_main_output(layer(*inputs)), "float32")
+    output = _main_output(rounded(*inputs))
+    assert keras.backend.standardize_dtype(output.dtype) == LAYERS[name][3]
+    output = np.asarray(tf.cast(output, "float32"))
+    assert np.abs(output - exact).max() < 0.05 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_shape_is_predicted_and_jit_agrees(name):
+    layer, inputs = _make(name)
+    expected = layer(*inputs)
+    if not isinstance(expected, dict):
+        shapes = [x.shape for x in inputs]
+        assert tuple(layer.compute_output_shape(*shapes)) == tuple(expected.shape)
+    compiled = tf.function(layer, jit_compile=True)(*inputs)
+    np.testing.assert_allclose(
+        _main_output(compiled), _main_output(expected), rtol=1e-4, atol=1e-4
+    )
