@@ -101,6 +101,15 @@ def read_metadata(directory: str | os.PathLike) -> dict:
     return _read_manifest(pathlib.Path(directory))["metadata"]
 
 
+def read_digest(directory: str | os.PathLike) -> str:
+    """Hex digest of a saved module's weights, equal for equal weights.
+
+    Raises:
+      ModuleError: no module there, a damaged one, or one of another version.
+    """
+    return _read_manifest(pathlib.Path(directory))["sha256"]
+
+
 def _read_manifest(directory: pathlib.Path) -> dict:
     path = directory / _MANIFEST
     if not path.is_file():

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from pdtla.layers.mlp import MLP
-from pdtla.layers.module_io import ModuleError, load_module, read_metadata, save_module
+from pdtla.layers.module_io import (
+    ModuleError,
+    load_module,
+    read_digest,
+    read_metadata,
+    save_module,
+)
 
 
 def _mlp(scale=1.0):
@@ -27,6 +33,13 @@ def saved(tmp_path):
 
 def test_metadata_is_read_back(saved):
     assert read_metadata(saved) == {"run": "x", "step": 7}
+
+
+def test_digest_is_that_of_the_weights(saved, tmp_path):
+    save_module(_mlp(), tmp_path / "same")
+    save_module(_mlp(2.0), tmp_path / "other")
+    assert read_digest(saved) == read_digest(tmp_path / "same")
+    assert read_digest(saved) != read_digest(tmp_path / "other")
 
 
 def test_saving_again_replaces_the_module(saved):
