@@ -10,6 +10,7 @@ from absl import logging
 
 from pdtla.datasets import procgen_shards
 from pdtla.datasets.procgen_dataset import procgen_dataset_dataset_builder
+from pdtla.environments import levels
 from pdtla.experts import expert as expert_lib
 
 
@@ -23,9 +24,9 @@ def build_procgen_dataset(
     epsilon: float = 0.0,
     distribution_mode: str = "easy",
     start_level: int = 0,
-    num_levels: int = 2**29,
-    test_start_level: int = 2**29,
-    num_test_levels: int = 2**29,
+    num_levels: int = levels.EVALUATION_START,
+    test_start_level: int = levels.EVALUATION_START,
+    num_test_levels: int = levels.ALL_SEEDS - levels.EVALUATION_START,
     use_backgrounds: bool = True,
     restrict_themes: bool = False,
     max_episode_steps: int | None = None,

@@ -42,9 +42,9 @@ class ProcgenSettings:
     num_test_trajs: int = 50
     distribution_mode: str = "easy"
     start_level: int = 0
-    num_levels: int = 2**29
-    test_start_level: int = 2**29
-    num_test_levels: int = 2**29
+    num_levels: int = levels.EVALUATION_START
+    test_start_level: int = levels.EVALUATION_START
+    num_test_levels: int = levels.ALL_SEEDS - levels.EVALUATION_START
     use_backgrounds: bool = True
     restrict_themes: bool = False
     max_episode_steps: int | None = None
@@ -60,9 +60,9 @@ class ProcgenSettings:
                 )
         if not 0.0 <= self.epsilon <= 1.0:
             raise ValueError(f"epsilon must be 0 to 1, got {self.epsilon}.")
-        levels.assert_disjoint_levels(
-            *(self.level_range(split) for split in _SPLITS), levels.evaluation_levels()
-        )
+        train = self.level_range("train")
+        levels.assert_disjoint_levels(train, self.level_range("test"))
+        levels.assert_disjoint_levels(train, levels.evaluation_levels())
 
     def level_range(self, split: str) -> levels.LevelRange:
         """The levels of a split."""
@@ -118,14 +118,9 @@ def plan_shards(
     Raises:
       ValueError: the expert does not pickle.
     """
-    player = player or default_expert.default_expert(settings.env_id, settings.seed)
-    try:
-        pickled = pickle.dumps(player)
-    except Exception as error:
-        raise ValueError(
-            f"An expert must pickle, to play in several processes; {player.name} "
-            f"does not: {error}"
-        ) from None
+    pickled = pickle_expert(
+        player or default_expert.default_expert(settings.env_id, settings.seed)
+    )
     plans = []
     for split in _SPLITS:
         count = settings.num_trajs if split == "train" else settings.num_test_trajs
@@ -151,6 +146,20 @@ def plan_shards(
                 )
             )
     return plans
+
+
+def pickle_expert(player: expert.Expert) -> bytes:
+    """The bytes from which every file gets its own copy of an expert.
+
+    Raises:
+      ValueError: the expert does not pickle.
+    """
+    try:
+        return pickle.dumps(player)
+    except Exception as error:  # whatever its attributes raise
+        raise ValueError(
+            f"An expert must pickle, to play in several processes: {error}"
+        ) from None
 
 
 def write_shard(plan: ShardPlan, progress: worker_pool.Progress) -> dict:

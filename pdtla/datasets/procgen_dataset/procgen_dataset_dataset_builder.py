@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import pathlib
-import pickle
 import shutil
 
 import numpy as np
@@ -122,7 +121,8 @@ class Builder(dataset_builder.FileReaderBuilder):
     def _staging(self) -> pathlib.Path:
         """Keeps finished files of this very build across restarts."""
         asked = json.dumps(self.recorded_settings()).encode()
-        digest = hashlib.sha256(asked + pickle.dumps(self.player)).hexdigest()
+        player = procgen_shards.pickle_expert(self.player)
+        digest = hashlib.sha256(asked + player).hexdigest()
         return pathlib.Path(self.data_dir).parent / f"incomplete.build-{digest[:16]}"
 
     def _write_shards(self, plans: list[procgen_shards.ShardPlan]) -> list[dict]:
