@@ -13,7 +13,7 @@ import gin
 from pdtla.datasets import rlds_reader
 from pdtla.latent_actions import labeller as labeller_lib
 from pdtla.latent_actions import relabel as relabel_lib
-from pdtla.training import configs
+from pdtla.training import configs, set_up
 
 _RUN = flags.DEFINE_string("run", None, "Workdir whose modules infer the latents.")
 _DECODER_RUN = flags.DEFINE_string(
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
         roots=[rlds_reader.RldsReader],
         base_file=None,
     )
-    with configs.setting_up():
+    with set_up.setting_up():
         source = gin.get_configurable(rlds_reader.RldsReader)()
         labeller = labeller_lib.Labeller(_RUN.value, _DECODER_RUN.value, _LATENT.value)
         store = relabel_lib.relabel(

@@ -19,6 +19,9 @@ class MLP(keras.layers.Layer):
 
     Returns:
       float `[..., output_dim]`.
+
+    Attributes:
+      input_dim: width D of the inputs, once built.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class MLP(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         shape = tuple(input_shape)
+        self.input_dim = shape[-1]
         layers = []
         for index, width in enumerate((*self.hidden, self.output_dim)):
             is_last = index == len(self.hidden)
