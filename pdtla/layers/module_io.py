@@ -74,7 +74,9 @@ def load_module(directory: str | os.PathLike) -> keras.layers.Layer:
     arrays = _read_arrays(directory / manifest["weights"], manifest["sha256"])
     try:
         importlib.import_module(manifest["module"])  # registers the class
-        layer = keras.saving.deserialize_keras_object(manifest["layer"])
+        layer = keras.saving.deserialize_keras_object(
+            _unbuilt_inside(manifest["layer"])
+        )
     except (ImportError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ModuleError(
@@ -125,6 +127,17 @@ def _read_manifest(directory: pathlib.Path) -> dict:
             f"this code reads version {_VERSION}."
         )
     return manifest
+
+
+def _unbuilt_inside(layer: dict) -> dict:
+    """Drops the shapes of nested layers, which the outer layer builds."""
+
+    def strip(value):
+        if isinstance(value, dict):
+            return {k: strip(v) for k, v in value.items() if k != "build_config"}
+        return [strip(item) for item in value] if isinstance(value, list) else value
+
+    return layer | {"config": strip(layer["config"])}
 
 
 def _write_arrays(directory: pathlib.Path, arrays: dict) -> tuple[str, str]:

@@ -103,6 +103,38 @@ def test_weights_of_another_shape_are_refused(saved):
         load_module(saved)
 
 
+@keras.saving.register_keras_serializable(package="pdtla_tests")
+class _Outer(keras.layers.Layer):
+    """Builds the layer that it is given, as modules of a stage do."""
+
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def build(self, input_shape):
+        self.inner.build(input_shape)
+        self.scale = self.add_weight(shape=())
+
+    def get_config(self):
+        inner = keras.saving.serialize_keras_object(self.inner)
+        return super().get_config() | {"inner": inner}
+
+    @classmethod
+    def from_config(cls, config):
+        inner = keras.saving.deserialize_keras_object(config["inner"])
+        return cls(**(config | {"inner": inner}))
+
+
+def test_layers_within_layers_are_built_once(tmp_path):
+    layer = _Outer(MLP(hidden=(4,), output_dim=3))
+    layer.build((None, 5))
+    save_module(layer, tmp_path)
+    loaded = load_module(tmp_path)
+    assert len(loaded.variables) == 5
+    for expected, variable in zip(layer.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(expected, variable)
+
+
 def test_pure_bfloat16_weights_survive(tmp_path):
     layer = MLP(hidden=(4,), output_dim=3, dtype="bfloat16")
     layer.build((None, 5))
