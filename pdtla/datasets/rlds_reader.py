@@ -12,7 +12,7 @@ from absl import logging
 from tqdm import auto as tqdm
 
 from pdtla import specs
-from pdtla.datasets import dataset_directory, episode_arrays
+from pdtla.datasets import dataset_directory, episode_arrays, rlds_decoding
 
 _STEP_FIELDS = (
     specs.OBSERVATION,
@@ -107,7 +107,7 @@ class RldsReader:
         """The spec of one step of every field there is."""
         fields = {}
         for field in (*_STEP_FIELDS, *self._field_map):
-            feature = _find_feature(self._steps, self._path(field))
+            feature = rlds_decoding.find_feature(self._steps, self._path(field))
             if feature is not None:
                 fields[field] = self._array_spec(field, feature)
         return fields
@@ -256,7 +256,7 @@ class RldsReader:
                     if number != expected:
                         raise OSError(f"{self._shard_of(expected)} lacks an episode.")
                     expected += 1
-                    _note(episode, index)
+                    rlds_decoding.note_episode(episode, index)
                     yield {self._path(field): episode[field] for field in fields}
                     bar.update()
             except (tf.errors.OpError, ValueError) as error:
@@ -287,39 +287,7 @@ class RldsReader:
             value = functools.reduce(
                 lambda tree, key: tree[key], path.split("/"), steps
             )
-            feature = _find_feature(self._steps, path)
-            decoded = _decode_steps(value, feature)
+            feature = rlds_decoding.find_feature(self._steps, path)
+            decoded = rlds_decoding.decode_steps(value, feature)
             arrays[field] = tf.cast(decoded, self.element_spec[field].dtype)
         return arrays
-
-
-def _note(episode: dict, index: dict) -> None:
-    number = len(index["lengths"])
-    index["lengths"].append(int(episode["length"]))
-    name = episode.get("episode_id", number)
-    index["episode_ids"].append(name.decode() if isinstance(name, bytes) else str(name))
-    level = episode.get("level_seed", -1)
-    index["level_seeds"].append(None if level == -1 else int(level))
-
-
-def _find_feature(features: tfds.features.FeaturesDict, path: str):
-    """The feature at a path such as `observation/image`, None if there is none."""
-    feature = features
-    for key in path.split("/"):
-        if not isinstance(feature, tfds.features.FeaturesDict) or key not in feature:
-            return None
-        feature = feature[key]
-    return None if isinstance(feature, tfds.features.FeaturesDict) else feature
-
-
-def _decode_steps(value: tf.Tensor, feature) -> tf.Tensor:
-    raw_bytes = (
-        isinstance(feature, tfds.features.Tensor)
-        and not isinstance(feature, tfds.features.ClassLabel)
-        and value.dtype == tf.string
-        and feature.to_json_content().encoding == "bytes"
-    )
-    if raw_bytes:  # one operation an episode; TFDS decodes step by step
-        decoded = tf.io.decode_raw(value, feature.tf_dtype)
-        return tf.reshape(decoded, (-1, *feature.shape))
-    return feature.decode_batch_example(value)

@@ -12,6 +12,7 @@ from absl import logging
 from pdtla import specs
 from pdtla.datasets import (
     latent_store,
+    pipeline,
     rlds_reader,
     subsets,
     window_index,
@@ -156,16 +157,18 @@ class WindowDataset:
             raise ValueError(f"{self.source.directory} has no window to train on.")
         if self.streamed_fields:
             stream = self._stream(self.train_bases, self._train_firsts)
-            return _finish(stream.shuffled(batch_size, seed, start_step))
+            return pipeline.finish(stream.shuffled(batch_size, seed, start_step))
         load = self._loader(self.train_bases, self._train_firsts)
         order = functools.partial(
-            shuffled_indices,
+            pipeline.shuffled_indices,
             batch_size=batch_size,
             size=self.num_train_windows,
             seed=seed,
         )
         indices = tf.data.Dataset.range(start_step, tf.int64.max).map(order)
-        return _finish(indices.map(load, num_parallel_calls=2, deterministic=True))
+        return pipeline.finish(
+            indices.map(load, num_parallel_calls=2, deterministic=True)
+        )
 
     def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
         """One pass over the held-out windows in a fixed shuffled order.
@@ -189,16 +192,19 @@ class WindowDataset:
         if self.streamed_fields:
             stream = self._stream(self._heldout_bases, self._heldout_firsts)
             if size < batch_size:  # all of it, repeated
-                return _finish(
+                return pipeline.finish(
                     stream.ordered(size).repeat().unbatch().batch(batch_size).take(1)
                 )
-            return _finish(stream.ordered(batch_size).take(steps))
+            return pipeline.finish(stream.ordered(batch_size).take(steps))
         load = self._loader(self._heldout_bases, self._heldout_firsts)
         order = functools.partial(
-            shuffled_indices, batch_size=batch_size, size=size, seed=_HELDOUT_SEED
+            pipeline.shuffled_indices,
+            batch_size=batch_size,
+            size=size,
+            seed=_HELDOUT_SEED,
         )
         indices = tf.data.Dataset.range(steps).map(order)
-        return _finish(indices.map(load))
+        return pipeline.finish(indices.map(load))
 
     def ordered_batches(self, batch_size: int, start: int = 0) -> tf.data.Dataset:
         """The training windows once, in stored order; the last batch may be smaller.
@@ -209,10 +215,12 @@ class WindowDataset:
         """
         if self.streamed_fields:
             stream = self._stream(self.train_bases, self._train_firsts)
-            return _finish(stream.ordered(batch_size, start))
+            return pipeline.finish(stream.ordered(batch_size, start))
         load = self._loader(self.train_bases, self._train_firsts)
         indices = tf.data.Dataset.range(start, self.num_train_windows).batch(batch_size)
-        return _finish(indices.map(load, num_parallel_calls=2, deterministic=True))
+        return pipeline.finish(
+            indices.map(load, num_parallel_calls=2, deterministic=True)
+        )
 
     @functools.cached_property
     def _tensors(self) -> dict[str, tf.Tensor]:
@@ -221,39 +229,44 @@ class WindowDataset:
         if not self._replace_action:
             latents.pop(specs.ACTION, None)
         return {
-            field: as_tensor(
+            field: pipeline.as_tensor(
                 latents[field] if field in latents else self.source.array(field)
             )
             for field in self.element_spec
             if field not in self.streamed_fields
         }
 
-    def _fetch(self, bases: tf.Tensor, firsts: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows = window_index.window_rows(self._kind, bases, firsts)
-        return {field: tf.gather(all_, rows) for field, all_ in self._tensors.items()}
+    def _fetcher(self) -> Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
+        """Maps bases and first steps of windows `[B]` to their fields."""
+        tensors = self._tensors  # made here, outside of the pipeline's graph
+
+        def fetch(bases: tf.Tensor, firsts: tf.Tensor) -> dict[str, tf.Tensor]:
+            rows = window_index.window_rows(self._kind, bases, firsts)
+            return {field: tf.gather(steps, rows) for field, steps in tensors.items()}
+
+        return fetch
 
     def _loader(
         self, bases: np.ndarray, firsts: np.ndarray
     ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         """Maps indices of windows `[B]` to their fields."""
-        index = as_tensor(np.stack([bases, firsts], axis=1))
-        self._tensors  # noqa: B018  made here, outside the pipeline's graph
+        index = pipeline.as_tensor(np.stack([bases, firsts], axis=1))
+        fetch = self._fetcher()
 
         def load(indices: tf.Tensor) -> dict[str, tf.Tensor]:
-            return self._fetch(*tf.unstack(tf.gather(index, indices), axis=1))
+            return fetch(*tf.unstack(tf.gather(index, indices), axis=1))
 
         return load
 
     def _stream(
         self, bases: np.ndarray, firsts: np.ndarray
     ) -> window_stream.WindowStream:
-        self._tensors  # noqa: B018  made here, outside the pipeline's graph
         window_bytes = sum(map(_num_bytes, self.element_spec.values()))
         return window_stream.WindowStream(
             source=self.source,
             kind=self._kind,
             streamed=self.streamed_fields,
-            load=self._fetch,
+            load=self._fetcher(),
             bases=bases,
             firsts=firsts,
             # Half of the budget: episodes and batches on their way need room as well.
@@ -296,7 +309,7 @@ class WindowDataset:
         trajectories = np.sort(trajectories)
         starts = self.source.starts[trajectories]
         lengths = self.source.lengths[trajectories]
-        needs_successor = self._store is not None or num_examples >= 0
+        needs_successor = self._store is not None or num_examples != -1
         bases, firsts = window_index.window_bases(
             self._kind,
             starts,
@@ -304,7 +317,7 @@ class WindowDataset:
             pad_start,
             self.source.last_step_valid and not needs_successor,
         )
-        if num_examples >= 0:
+        if num_examples != -1:
             transitions = window_index.steps_of(starts, np.maximum(lengths - 1, 0))
             chosen = subsets.choose_examples(transitions, num_examples, subset_seed)
             kept = np.isin(bases, chosen)
@@ -319,46 +332,5 @@ class WindowDataset:
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def shuffled_indices(
-    step: tf.Tensor, batch_size: int, size: int, seed: int
-) -> tf.Tensor:
-    """The windows of one batch: each pass is a permutation of its own of all of them.
-
-    Args:
-      step: which batch, int64 scalar.
-      batch_size: B.
-      size: number of windows.
-      seed: seeds the permutations.
-
-    Returns:
-      Indices of windows, int64 `[B]`.
-    """
-    position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
-    epoch = position // size
-    key = tf.stack([tf.fill([batch_size], np.int64(seed)), epoch, epoch * 0], 1)
-    # `tf.random.experimental.index_shuffle`, whose wrapper mistakes a seed per element.
-    return tf.raw_ops.RandomIndexShuffle(
-        index=position % size, seed=key, max_index=size - 1, rounds=4
-    )
-
-
 def _num_bytes(spec: specs.ArraySpec) -> int:
     return int(np.prod(spec.shape, dtype=np.int64)) * np.dtype(spec.dtype).itemsize
-
-
-def as_tensor(array: np.ndarray) -> tf.Tensor:
-    """An array on the CPU, without a copy if it is an image field mapped from disk."""
-    if array.dtype == np.uint8 and array.flags.writeable:
-        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-    with tf.device("CPU:0"):
-        return tf.constant(array)
-
-
-def _finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    options = tf.data.Options()
-    # There are no files to split between workers.
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.DATA
-    )
-    options.deterministic = True
-    return dataset.with_options(options).prefetch(2)

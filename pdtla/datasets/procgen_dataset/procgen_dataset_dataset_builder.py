@@ -1,8 +1,9 @@
 """TFDS builder of Procgen episodes, a config per game.
 
-    tfds build pdtla/datasets/procgen_dataset --config=maze --data_dir=data
+    PYTHONPATH=. tfds build pdtla/datasets/procgen_dataset --config=maze --data_dir=data
 
-builds with the default settings; `pdtla.datasets.build` sets others.
+builds with the default settings (and needs apache-beam, as every `tfds build`);
+`pdtla.datasets.build` sets others.
 """
 
 import dataclasses
