@@ -11,7 +11,7 @@ from pdtla.stage import Batch, Scalars, Stage, num_actions, require_fields
 
 
 class ActionDecoder(Stage):
-    """Fits z -> a on labelled transitions whose latents were written beside the dataset.
+    """Fits z -> a on labelled transitions whose latents lie beside the dataset.
 
     The policy that imitates the same latents speaks the same language: decoder and
     policy read one latent dataset, so they cannot disagree about quantisation or width.
@@ -26,7 +26,9 @@ class ActionDecoder(Stage):
 
     def build(self, element_spec: specs.ElementSpec) -> None:
         require_fields(element_spec, specs.LATENT_ACTION, specs.ACTION)
-        self.decoder = MLP(self.hidden, num_actions(element_spec), name="decoder", dtype="float32")
+        self.decoder = MLP(
+            self.hidden, num_actions(element_spec), name="decoder", dtype="float32"
+        )
         self.decoder.build((None, element_spec[specs.LATENT_ACTION].shape[-1]))
 
     def call(self, batch: Batch, training: bool = False) -> tuple[Scalars, Scalars]:

@@ -1,4 +1,4 @@
-"""`ForwardDynamics`: predicts the next observation from the past and a latent action."""
+"""`ForwardDynamics`: predicts the next observation from a latent action."""
 
 import keras
 from keras import ops

@@ -39,7 +39,9 @@ class InverseDynamicsModel(Stage):
     def build(self, element_spec: specs.ElementSpec) -> None:
         require_fields(element_spec, specs.OBSERVATION, specs.ACTION)
         self.idm.build((None, *element_spec[specs.OBSERVATION].shape))
-        self.decoder = MLP(self.hidden, num_actions(element_spec), name="decoder", dtype="float32")
+        self.decoder = MLP(
+            self.hidden, num_actions(element_spec), name="decoder", dtype="float32"
+        )
         self.decoder.build((None, self.idm.output_dim))
 
     def call(self, batch: Batch, training: bool = False) -> tuple[Scalars, Scalars]:

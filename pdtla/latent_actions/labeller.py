@@ -63,8 +63,8 @@ class Labeller:
         """Labels uint8 or float windows `[B, T, ...]`.
 
         Returns:
-          `latent_action` float32 `[B, D]` and, where there are a quantizer and a decoder,
-          `latent_code` int32 `[B, M]` and `action` int32 `[B]`.
+          `latent_action` float32 `[B, D]` and, where there are a quantizer and a
+          decoder, `latent_code` int32 `[B, M]` and `action` int32 `[B]`.
         """
         latent = self._idm(observation)
         labels = {}

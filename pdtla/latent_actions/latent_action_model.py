@@ -33,6 +33,9 @@ class LatentActionModel(Stage):
       frames: how the IDM sees its frames (stacked, or as differences).
       predict: what the FDM predicts, "frame" or "difference".
       normalize_obs_pred: squash predicted frames into the range of the inputs.
+      reconstruction_weight: weight of the squared error of the prediction. Where little
+        moves the error is small (see the metric `copy_frame_error`), and with a weight
+        of 1 the quantizer's loss drowns it: about 1 / copy_frame_error balances them.
       action_hidden: hidden widths of the joint decoder head.
       action_loss_weight: weight of the labelled cross entropy.
     """
@@ -45,6 +48,7 @@ class LatentActionModel(Stage):
         frames: keras.layers.Layer | None = None,
         predict: str = "frame",
         normalize_obs_pred: bool = True,
+        reconstruction_weight: float = 1.0,
         action_hidden: Sequence[int] = (128, 128),
         action_loss_weight: float = 1.0,
         **kwargs,
@@ -53,6 +57,7 @@ class LatentActionModel(Stage):
         self.vq = vq
         self.idm = ObservationNetwork(encoder, vq.input_dim, frames, name="idm")
         self.fdm = ForwardDynamics(decoder, predict, normalize_obs_pred, name="fdm")
+        self.reconstruction_weight = reconstruction_weight
         self.action_hidden = tuple(action_hidden)
         self.action_loss_weight = action_loss_weight
         self.action_decoder = None
@@ -92,7 +97,10 @@ class LatentActionModel(Stage):
         copied = to_float(observation[:, -2], "float32")
         reconstruction = ops.mean(ops.square(predicted - target))
         copy_error = ops.mean(ops.square(copied - target))
-        losses |= {"reconstruction": reconstruction, "vq": code["loss"]}
+        losses |= {
+            "reconstruction": self.reconstruction_weight * reconstruction,
+            "vq": code["loss"],
+        }
         metrics |= {
             # Below 1 the model predicts better than repeating the last frame does.
             "copy_frame_ratio": reconstruction / ops.maximum(copy_error, 1e-12),

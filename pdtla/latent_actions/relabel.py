@@ -20,9 +20,9 @@ def relabel(
 ) -> LatentStore:
     """Labels all transitions of a dataset, in stored order.
 
-    An interrupted call goes on where it stopped; a complete set made by the same model
-    from the same data is left alone, any other of this name is replaced when the new one
-    is complete.
+    An interrupted call goes on where it stopped. A complete set made by the same model
+    from the same data is left alone; any other of this name is replaced when the new
+    one is complete.
 
     Args:
       source: the dataset, which stays as it is.

@@ -12,8 +12,8 @@ from pdtla.stage import Batch, Policy, Scalars, Stage, num_actions, require_fiel
 class BehavioralCloning(Stage):
     """Learns a_t from o_t by cross entropy.
 
-    The actions may be the dataset's own or, with REPLACE_ACTION_WITH_LA, the labels that
-    a VPT model or a decoded latent action model wrote beside it.
+    The actions may be the dataset's own or, with REPLACE_ACTION_WITH_LA, the labels
+    that a VPT model or a decoded latent action model wrote beside it.
 
     Args:
       encoder: see `ObservationNetwork`.

@@ -1,0 +1,143 @@
+"""`Chain`: the stages of an experiment in one process, each skipped if up to date."""
+
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from absl import logging
+
+import gin
+from pdtla.analysis import results as results_lib
+from pdtla.datasets import build, rlds_reader
+from pdtla.latent_actions import labeller as labeller_lib
+from pdtla.latent_actions import relabel as relabel_lib
+from pdtla.training import configs, set_up
+from pdtla.training import train as train_lib
+
+_ENVIRONMENT = "gin/envs/procgen.gin"
+
+
+class Chain:
+    """Runs stages under one preset, data directory and directory of results.
+
+    A preset is a folder of gin files: `common.gin`, read by every stage, and one file
+    for each kind of stage that needs numbers of its own.
+
+    Args:
+      preset: folder of the preset.
+      data_dir: where datasets are.
+      directory: where the workdirs go.
+
+    Attributes:
+      wall_seconds: seconds that each step took when it was run.
+    """
+
+    def __init__(self, preset: str, data_dir: str, directory: pathlib.Path):
+        self.preset = preset
+        self.data_dir = data_dir
+        self.directory = directory
+        self._timings = directory / "wall_seconds.json"
+        self.wall_seconds = (
+            results_lib.read_json(self._timings) if self._timings.exists() else {}
+        )
+
+    def build_dataset(self) -> pathlib.Path:
+        """Builds the dataset unless it is there."""
+        self._parse(
+            [f"{self.preset}/data.gin"],
+            {},
+            [build.build_procgen_dataset],
+            base_file="gin/data/build_procgen.gin",
+        )
+        make = gin.get_configurable(build.build_procgen_dataset)
+        with set_up.setting_up():
+            return self._timed("dataset", make)
+
+    def train(
+        self, name: str, stage: str, numbers: str, **bindings: Any
+    ) -> results_lib.Results:
+        """Trains a stage, or returns the results of the finished run.
+
+        Args:
+          name: of the workdir, below the directory of results.
+          stage: file in `gin/stages`.
+          numbers: file of the preset.
+          **bindings: macros of this run.
+
+        Raises:
+          ConfigError: the workdir holds a run of another configuration or other data.
+        """
+        files = [f"gin/stages/{stage}.gin", f"{self.preset}/{numbers}.gin"]
+        self._parse(files, bindings, [train_lib.train])
+        workdir = str(self.run(name))
+        train = gin.get_configurable(train_lib.train)
+        results = self._timed(name, lambda: train(workdir=workdir))
+        self._check_data(name, results)
+        keras.backend.clear_session()
+        return results
+
+    def relabel(self, name: str, run: str) -> pathlib.Path:
+        """Writes latents of this name with the modules of a run."""
+        source = self.source()
+        with set_up.setting_up():
+            labeller = labeller_lib.Labeller(str(self.run(run)))
+            label = lambda: relabel_lib.relabel(  # noqa: E731
+                source=source, labeller=labeller, name=name
+            )
+            store = self._timed(f"{run}, relabelling", label)
+        keras.backend.clear_session()
+        return store.directory
+
+    def source(self) -> rlds_reader.RldsReader:
+        """The reader of the dataset."""
+        self._parse(["gin/data/rlds.gin"], {}, [rlds_reader.RldsReader])
+        with set_up.setting_up():
+            return gin.get_configurable(rlds_reader.RldsReader)()
+
+    def make(self, configurable: Callable, **arguments: Any) -> Any:
+        """Makes something that the environment file and the preset configure."""
+        self._parse([], {}, [configurable])
+        with set_up.setting_up():
+            return gin.get_configurable(configurable)(**arguments)
+
+    def run(self, name: str) -> pathlib.Path:
+        """The workdir of a stage."""
+        return self.directory / name
+
+    def _parse(
+        self,
+        files: Sequence[str],
+        bindings: dict[str, Any],
+        roots: Sequence[Callable],
+        **kwargs: Any,
+    ) -> None:
+        bindings = {"DATA_DIR": self.data_dir} | bindings
+        configs.parse_gin(
+            [_ENVIRONMENT, f"{self.preset}/common.gin", *files],
+            [f"{name} = {value!r}" for name, value in bindings.items()],
+            roots=roots,
+            **kwargs,
+        )
+
+    def _check_data(self, name: str, results: results_lib.Results) -> None:
+        """A finished run is only up to date if its data is still what it was."""
+        settings = gin.get_bindings(train_lib.train)
+        fingerprint = settings["dataset"]().fingerprint
+        if results["dataset_fingerprint"] != fingerprint:
+            raise configs.ConfigError(
+                f"{self.run(name)} was trained on other data than there is now; "
+                "remove it, or give another output directory."
+            )
+
+    def _timed(self, name: str, step: Callable[[], Any]) -> Any:
+        """Runs a step; a skipped one keeps the seconds it once took."""
+        logging.info("== %s", name)
+        start = time.monotonic()
+        result = step()
+        seconds = time.monotonic() - start
+        self.wall_seconds[name] = max(seconds, self.wall_seconds.get(name, 0.0))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        results_lib.write_json(self._timings, self.wall_seconds)
+        return result

@@ -1,0 +1,288 @@
+r"""Runs the main job: videos in, a policy grounded by 128 action labels out.
+
+    python -m launch.quickstart --preset=gin/presets/quickstart --seeds=0
+
+Builds the dataset, learns latent actions, relabels, decodes, clones, rolls everything
+out beside its baselines, and writes `summary.json` and `report.html`. A step whose
+result is up to date is skipped, so that the same command goes on where it stopped.
+"""
+
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+from absl import app, flags, logging
+
+import gin
+from launch import chain as chain_lib
+from pdtla import specs
+from pdtla.analysis import files as files_lib
+from pdtla.analysis import latent_figures, latent_health, report, summary
+from pdtla.analysis import results as results_lib
+from pdtla.datasets import window_dataset
+from pdtla.environments import levels
+from pdtla.experts import default_expert
+from pdtla.layers import module_io
+from pdtla.rollouts import evaluator as evaluator_lib
+from pdtla.rollouts import trivial_policies, video
+from pdtla.training import configs
+
+_PRESET = flags.DEFINE_string(
+    "preset", "gin/presets/quickstart", "Folder of gin files with the numbers."
+)
+_SEEDS = flags.DEFINE_list("seeds", "0", "Training seeds.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Directory of the results, by default results/<preset's name>."
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Directory of the dataset, by default data/<preset's name>."
+)
+_NUM_LABELS = 128
+# What each row of the table stands on; None: all the labels there are.
+_LABELS = {
+    "random": 0,
+    "best_constant": None,
+    "action_marginal": None,
+    "bc_128": _NUM_LABELS,
+    "idm_bc_128": _NUM_LABELS,
+    "la_bc_128": _NUM_LABELS,
+    "lapo_plus_128": _NUM_LABELS,
+    "bc_all": None,
+    "expert": None,
+}
+
+
+def train_methods(chain: chain_lib.Chain, seed: int) -> dict[str, str]:
+    """Runs every stage of one seed.
+
+    Returns:
+      The workdir, relative to the chain's directory, of each method and of the models
+      behind them.
+    """
+    runs = {
+        name: f"seed-{seed}/{name}"
+        for name in (
+            "lam",
+            "action_decoder",
+            "vpt",
+            "bc_128",
+            "idm_bc_128",
+            "la_bc_128",
+            "lapo_plus_128",
+            "bc_all",
+        )
+    }
+    lam, vpt = f"lam-{seed}", f"vpt-{seed}"
+    few = {"SEED": seed, "NUM_EXAMPLES": _NUM_LABELS}
+    cloned = {"SEED": seed, "REPLACE_ACTION_WITH_LA": True, "NUM_LABELS": _NUM_LABELS}
+    chain.train(runs["lam"], "lam_and_action_decoder", "lam", **few)
+    chain.relabel(lam, runs["lam"])
+    chain.train(
+        runs["action_decoder"],
+        "action_decoder",
+        "action_decoder",
+        LOAD_LATENT_ACTIONS=lam,
+        **few,
+    )
+    chain.train(runs["vpt"], "vpt", "vpt", **few)
+    chain.relabel(vpt, runs["vpt"])
+    chain.train(
+        runs["la_bc_128"],
+        "la_bc",
+        "policy",
+        SEED=seed,
+        LOAD_LATENT_ACTIONS=lam,
+        DECODER_RUN=str(chain.run(runs["action_decoder"])),
+        NUM_LABELS=_NUM_LABELS,
+    )
+    chain.train(
+        runs["lapo_plus_128"], "bc", "policy", LOAD_LATENT_ACTIONS=lam, **cloned
+    )
+    chain.train(runs["idm_bc_128"], "bc", "policy", LOAD_LATENT_ACTIONS=vpt, **cloned)
+    chain.train(runs["bc_128"], "bc", "policy_few", **few)
+    chain.train(runs["bc_all"], "bc", "policy", SEED=seed)
+    return runs
+
+
+def evaluate_references(chain: chain_lib.Chain) -> dict[str, list[float]]:
+    """Returns of the trivial policies and of the expert on the evaluation levels."""
+    evaluator = chain.make(evaluator_lib.Evaluator, record=4)
+    settings = {"fingerprint": chain.source().fingerprint, "config": gin.config_str()}
+    path = chain.directory / "references.json"
+    if path.exists():
+        stored = results_lib.read_json(path)
+        if stored["settings"] == settings:
+            return stored["returns"]
+    start = time.monotonic()
+    env = evaluator.environment()
+    train = levels.training_levels()
+    constant, _ = trivial_policies.best_constant_action(
+        lambda: evaluator.make_env(
+            num_envs=64,
+            seed=1,
+            start_level=train.start_level,
+            num_levels=train.num_levels,
+        )
+    )
+    actions = np.asarray(chain.source().array(specs.ACTION))
+    policies = {
+        "random": trivial_policies.UniformRandom(env.action_spec),
+        "best_constant": trivial_policies.Constant(constant),
+        "action_marginal": trivial_policies.ActionMarginal.of_actions(
+            actions, env.action_spec.num_values
+        ),
+    }
+    mode = evaluator.modes[0]
+    found = {name: evaluator(policy) for name, policy in policies.items()}
+    found["expert"] = evaluator.evaluate_expert(
+        default_expert.default_expert(env.env_id)
+    )
+    returns = {
+        name: evaluation.rollouts[mode].returns.ravel().tolist()
+        for name, evaluation in found.items()
+    }
+    for name in ("random", "expert"):
+        video.write_gif(
+            chain.directory / f"{name}.gif",
+            video.side_by_side(found[name].rollouts[mode].videos),
+        )
+    chain.wall_seconds["references"] = time.monotonic() - start
+    results_lib.write_json(path, {"settings": settings, "returns": returns})
+    return returns
+
+
+def gather_returns(
+    chain: chain_lib.Chain, runs: list[dict[str, str]], references: dict
+) -> dict[str, list[np.ndarray]]:
+    """Episode returns of every method, one array a seed, in the order of the table."""
+    returns = {}
+    for method in _LABELS:
+        if method in references:
+            returns[method] = [np.array(references[method])]
+            continue
+        results = [
+            results_lib.read_results(chain.run(run[method]) / "results.json")
+            for run in runs
+        ]
+        returns[method] = [np.array(r["rollouts"]["returns"]).ravel() for r in results]
+    return returns
+
+
+def examine_latents(chain: chain_lib.Chain, run: str) -> tuple[dict, dict[str, str]]:
+    """The health of a latent action model, and its pictures by title."""
+    modules = [
+        module_io.load_module(chain.run(run) / "modules" / name)
+        for name in ("idm", "vq", "fdm")
+    ]
+    num_frames = modules[0].get_build_config()["input_shape"][1]
+    windows = chain.make(
+        window_dataset.WindowDataset,
+        source=chain.source(),
+        window="lapo",
+        context_len=num_frames - 2,
+        fields=(specs.OBSERVATION, specs.ACTION),
+        train_frac=0.97,
+    )
+    num_actions = windows.element_spec[specs.ACTION].num_values
+    health = latent_health.latent_health(
+        *modules,
+        windows.heldout_batches(128),
+        num_actions=num_actions,
+        few_labels=_NUM_LABELS,
+    )
+    figures = latent_figures.latent_figures(*modules, windows.heldout_batches(128))
+    directory = chain.directory / "figures"
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = {}
+    for title, data in figures.items():
+        name = f"{title.lower().replace(' ', '_')}.png"
+        files_lib.write_atomically(directory / name, data)
+        paths[title] = f"figures/{name}"
+    return health, paths
+
+
+def decoder_health(chain: chain_lib.Chain, runs: dict[str, str]) -> dict[str, float]:
+    """Held-out accuracies of what was fitted on the few labels."""
+    names = {"action_decoder": "decoder_accuracy", "vpt": "idm_accuracy"}
+    return {
+        label: results_lib.read_results(chain.run(runs[name]) / "results.json")[
+            "heldout"
+        ]["accuracy"]
+        for name, label in names.items()
+    }
+
+
+def find_videos(chain: chain_lib.Chain, runs: dict[str, str]) -> dict[str, str]:
+    """The last rollout video of each method, relative to the chain's directory."""
+    videos = {name: f"{name}.gif" for name in ("random", "expert")}
+    for method in _LABELS:
+        if method not in runs:
+            continue
+        found = sorted((chain.run(runs[method]) / "rollouts").glob("*.gif"))
+        if found:
+            videos[method] = str(found[-1].relative_to(chain.directory))
+    return videos
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
+    preset = _PRESET.value.rstrip("/")
+    name = pathlib.Path(preset).name
+    seeds = _parse_seeds(_SEEDS.value)
+    output = pathlib.Path(_OUTPUT.value or f"results/{name}")
+    chain = chain_lib.Chain(preset, _DATA_DIR.value or f"data/{name}", output)
+    start = time.monotonic()
+    chain.build_dataset()
+    references = evaluate_references(chain)
+    runs = [train_methods(chain, seed) for seed in seeds]
+    health, figures = examine_latents(chain, runs[0]["lam"])
+    source = chain.source()
+    rows = summary.method_rows(gather_returns(chain, runs, references), _LABELS)
+    content = {
+        "env_id": source.metadata["env_id"],
+        "rows": rows,
+        "health": health | decoder_health(chain, runs[0]),
+        "wall_seconds": chain.wall_seconds,
+        "data": source.metadata
+        | {"train_episodes": len(source.lengths), "train_steps": source.num_steps},
+        "runs": runs[0],
+        "figures": figures,
+        "videos": find_videos(chain, runs[0]),
+        "commit": _commit(),
+        "command": f"python -m launch.quickstart {' '.join(sys.argv[1:])}".strip(),
+    }
+    results_lib.write_json(output / "summary.json", content)
+    report.write_report(content, output / "report.html", base_dir=output)
+    sys.stdout.write(summary.text_table(rows) + "\n")
+    logging.info(
+        "%.0f s. Summary: %s/summary.json. Report: %s/report.html.",
+        time.monotonic() - start,
+        output,
+        output,
+    )
+
+
+def _parse_seeds(texts: list[str]) -> list[int]:
+    try:
+        seeds = [int(text) for text in texts]
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise configs.ConfigError(
+            f"--seeds must be different integers of at least 0, got {texts}."
+        )
+    return seeds
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    configs.define_flags()
+    configs.run_main(main)
