@@ -158,7 +158,7 @@ class UNet(keras.layers.Layer):
             # The maximum commutes with the ReLU, which is cheaper on a quarter.
             hidden = ops.relu(self.pool(hidden))
             skips.append(hidden)
-        hidden = ops.relu(self.bottleneck(hidden))
+        hidden = ops.relu(self._bottleneck(hidden))
         skip = latent[:, None, None]
         for level, (convolution, norm, residual) in enumerate(self.up):
             if level > 0:
@@ -168,6 +168,12 @@ class UNet(keras.layers.Layer):
         # The convolution of a concatenation, without the copy.
         hidden = self.head(hidden) + self.head_frames(frames)
         return self.output_convolution(ops.relu(self.head_residual(hidden)))
+
+    def _bottleneck(self, hidden):
+        """The 2x2 valid convolution of a 2x2 map, as the one product that it is."""
+        kernel = ops.reshape(self.bottleneck.kernel, (-1, self.bottleneck.filters))
+        hidden = ops.reshape(hidden, (-1, kernel.shape[0]))
+        return (ops.matmul(hidden, kernel) + self.bottleneck.bias)[:, None, None]
 
     def _latent_map(self, latent, side: int):
         """What the first convolution adds for the latent, `[B, side, side, base]`."""
