@@ -47,7 +47,7 @@ class Chain:
         """Builds the dataset unless it is there."""
         self._parse(
             [f"{self.preset}/data.gin"],
-            {},
+            {"DATA_DIR": self.data_dir},
             [build.build_procgen_dataset],
             base_file="gin/data/build_procgen.gin",
         )
@@ -70,7 +70,7 @@ class Chain:
           ConfigError: the workdir holds a run of another configuration or other data.
         """
         files = [f"gin/stages/{stage}.gin", f"{self.preset}/{numbers}.gin"]
-        self._parse(files, bindings, [train_lib.train])
+        self._parse(files, {"DATA_DIR": self.data_dir} | bindings, [train_lib.train])
         workdir = str(self.run(name))
         train = gin.get_configurable(train_lib.train)
         results = self._timed(name, lambda: train(workdir=workdir))
@@ -92,7 +92,8 @@ class Chain:
 
     def source(self) -> rlds_reader.RldsReader:
         """The reader of the dataset."""
-        self._parse(["gin/data/rlds.gin"], {}, [rlds_reader.RldsReader])
+        bindings = {"DATA_DIR": self.data_dir}
+        self._parse(["gin/data/rlds.gin"], bindings, [rlds_reader.RldsReader])
         with set_up.setting_up():
             return gin.get_configurable(rlds_reader.RldsReader)()
 
@@ -113,7 +114,6 @@ class Chain:
         roots: Sequence[Callable],
         **kwargs: Any,
     ) -> None:
-        bindings = {"DATA_DIR": self.data_dir} | bindings
         configs.parse_gin(
             [_ENVIRONMENT, f"{self.preset}/common.gin", *files],
             [f"{name} = {value!r}" for name, value in bindings.items()],

@@ -145,8 +145,7 @@ def evaluate_references(chain: chain_lib.Chain) -> dict[str, list[float]]:
     }
     for name in ("random", "expert"):
         video.write_gif(
-            chain.directory / f"{name}.gif",
-            video.side_by_side(found[name].rollouts[mode].videos),
+            chain.directory / f"{name}.gif", found[name].rollouts[mode].videos
         )
     chain.wall_seconds["references"] = time.monotonic() - start
     results_lib.write_json(path, {"settings": settings, "returns": returns})
