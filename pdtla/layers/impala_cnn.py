@@ -6,7 +6,6 @@ import keras
 
 from pdtla.layers.residual_block import ResidualBlock
 
-
 _POOLINGS = ("flatten", "max", "mean")
 
 
