@@ -11,6 +11,6 @@ def cross_entropy(logits, actions):
 
 
 def accuracy(logits, actions):
-    """Share of integer `actions` `[B]` that are the most likely under `[B, A]` logits."""
+    """Share of integer `actions` `[B]` that `[B, A]` logits find the most likely."""
     best = ops.cast(ops.argmax(logits, axis=-1), actions.dtype)
     return ops.mean(ops.cast(best == actions, "float32"))
