@@ -90,7 +90,10 @@ class UNet(keras.layers.Layer):
         self.head_frames = self._convolution(self.base, 3, "head_frames", False)
         self.head_frames.build(frames_shape)
         self.head_residual = self._residual(shape, "head_residual")
-        self.output_convolution = self._convolution(self.out_channels, 1, "output")
+        # Near 0, so that a predicted difference begins as "nothing changes".
+        self.output_convolution = self._convolution(
+            self.out_channels, 1, "output", gain=1e-4
+        )
         self.output_convolution.build(shape)
         self.built = True
 
@@ -114,13 +117,20 @@ class UNet(keras.layers.Layer):
         self.bottleneck = self._convolution(2 * widths[-1], 2, "bottleneck")
         self.bottleneck.build(shape)
 
-    def _convolution(self, filters: int, size: int, name: str, use_bias: bool = True):
+    def _convolution(
+        self,
+        filters: int,
+        size: int,
+        name: str,
+        use_bias: bool = True,
+        gain: float = 2.0,
+    ) -> keras.layers.Conv2D:
         return keras.layers.Conv2D(
             filters,
             size,
             padding="valid" if size == 2 else "same",
             use_bias=use_bias,
-            kernel_initializer=keras.initializers.VarianceScaling(2.0),
+            kernel_initializer=keras.initializers.VarianceScaling(gain),
             dtype=self.dtype_policy,
             name=name,
         )
