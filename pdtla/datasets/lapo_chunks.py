@@ -112,7 +112,7 @@ def _write_split(
     returns: list[list[float]] = []
     rest: dict[str, np.ndarray] | None = None
     count = 0
-    for path in tqdm.tqdm(paths, desc=split, unit="chunk"):
+    for path in tqdm.tqdm(paths, desc=split, unit="chunk", disable=None):
         chunk = _load(path)
         if rest is not None:
             chunk = {f: np.concatenate([rest[f], chunk[f]]) for f in _FIELDS}

@@ -250,7 +250,9 @@ class RldsReader:
         episodes = self.read_episodes(range(len(self._shards)), fields)
         expected = 0
         total = sum(self.shard_lengths)
-        with tqdm.tqdm(total=total, desc=f"Decoding {self.split}", unit="ep") as bar:
+        with tqdm.tqdm(
+            total=total, desc=f"Decoding {self.split}", unit="ep", disable=None
+        ) as bar:
             try:
                 for number, episode in episodes.as_numpy_iterator():
                     if number != expected:

@@ -128,7 +128,9 @@ class Builder(dataset_builder.FileReaderBuilder):
 
     def _write_shards(self, plans: list[procgen_shards.ShardPlan]) -> list[dict]:
         total = sum(plan.slots * plan.episodes_per_slot for plan in plans)
-        with tqdm.tqdm(total=total, desc=self.settings.env_id, unit="ep") as bar:
+        with tqdm.tqdm(
+            total=total, desc=self.settings.env_id, unit="ep", disable=None
+        ) as bar:
             return list(
                 worker_pool.run_tasks(
                     procgen_shards.write_shard, plans, self._num_workers, bar.update
