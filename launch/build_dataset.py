@@ -6,9 +6,9 @@ r"""Builds a dataset of expert episodes with a progress bar.
 
 import sys
 
+import gin
 from absl import app, flags, logging
 
-import gin
 from pdtla.datasets import build
 from pdtla.training import configs
 

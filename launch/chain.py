@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import gin
 import keras
 from absl import logging
 
-import gin
 from pdtla.analysis import results as results_lib
 from pdtla.datasets import build, rlds_reader
 from pdtla.latent_actions import labeller as labeller_lib

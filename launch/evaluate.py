@@ -9,10 +9,10 @@ The run's own configuration says which levels these are. The outcome goes to the
 import pathlib
 from typing import Any, NamedTuple
 
+import gin
 import keras
 from absl import app, flags, logging
 
-import gin
 from pdtla import stage as stage_lib
 from pdtla.analysis import results as results_lib
 from pdtla.rollouts import evaluator as evaluator_lib

@@ -12,10 +12,10 @@ import subprocess
 import sys
 import time
 
+import gin
 import numpy as np
 from absl import app, flags, logging
 
-import gin
 from launch import chain as chain_lib
 from pdtla import specs
 from pdtla.analysis import files as files_lib

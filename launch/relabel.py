@@ -7,9 +7,9 @@ The dataset is the one that the run was trained on, unless gin flags name anothe
 
 import os
 
+import gin
 from absl import app, flags, logging
 
-import gin
 from pdtla.datasets import rlds_reader
 from pdtla.latent_actions import labeller as labeller_lib
 from pdtla.latent_actions import relabel as relabel_lib

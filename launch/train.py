@@ -6,9 +6,9 @@ r"""Trains one stage, or goes on with a run that was stopped.
 
 import sys
 
+import gin
 from absl import app, flags, logging
 
-import gin
 from pdtla.training import configs
 from pdtla.training import train as train_lib
 

@@ -2,10 +2,9 @@
 
 import pdtla  # isort: skip  # fixes the Keras backend before anything imports keras
 
+import gin
 import keras
 import pytest
-
-import gin
 
 assert pdtla
 

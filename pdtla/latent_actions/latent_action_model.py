@@ -12,7 +12,7 @@ from pdtla.layers.categorical import accuracy, cross_entropy
 from pdtla.layers.frame_stack import to_float
 from pdtla.layers.mlp import MLP
 from pdtla.layers.observation_network import ObservationNetwork
-from pdtla.stage import Batch, Scalars, Stage, require_fields
+from pdtla.stage import Batch, Scalars, Stage, num_actions, require_fields
 
 
 class LatentActionModel(Stage):
@@ -75,10 +75,10 @@ class LatentActionModel(Stage):
         self.fdm.build((None, shape[0] - 1, *shape[1:]), (None, self.vq.input_dim))
         if specs.LABELLED in element_spec:
             labelled = element_spec[specs.LABELLED]
-            require_fields(labelled, specs.OBSERVATION, specs.ACTION)
+            require_fields(labelled, specs.OBSERVATION)
             self.action_decoder = MLP(
                 self.action_hidden,
-                labelled[specs.ACTION].num_values,
+                num_actions(labelled),
                 name="action_decoder",
                 dtype="float32",
             )

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import gin
+
 from pdtla.training import bindings as bindings_lib
 from pdtla.training.config_error import ConfigError, nearest, one_line
 

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+import gin
 from absl import app, flags, logging
 
-import gin
 from pdtla.training import bindings as bindings_lib
 from pdtla.training import config_checks, statements
 from pdtla.training.config_checks import BASE_FILE, REPOSITORY

@@ -4,11 +4,11 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 
+import gin
 import keras
 import tensorflow as tf
 from absl import logging
 
-import gin
 from pdtla import specs
 from pdtla import stage as stage_lib
 from pdtla.analysis import files

@@ -6,12 +6,12 @@ import pathlib
 import subprocess
 import sys
 
+import gin
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-import gin
 from launch import evaluate
 from pdtla.analysis import results
 from pdtla.training import configs

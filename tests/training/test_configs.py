@@ -2,10 +2,10 @@
 
 import pathlib
 
+import gin
 import pytest
 import toy_stages
 
-import gin
 from pdtla.training import bindings, configs
 from pdtla.training import train as train_lib
 

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 
+import gin
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import toy_stages
 
-import gin
 from pdtla.analysis import results as results_lib
 from pdtla.layers import module_io
 from pdtla.training import configs
