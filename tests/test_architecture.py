@@ -94,7 +94,17 @@ def library_of(module):
         for file in (candidate.with_suffix(".py"), candidate / "__init__.py"):
             if file in labels_of_files():
                 return labels_of_files()[file]
-    return None
+    return helpers().get(module.partition(".")[0])
+
+
+@functools.cache
+def helpers():
+    """Libraries of the modules in folders of tests, which import them by bare name."""
+    return {
+        file.stem: name
+        for file, name in labels_of_files().items()
+        if name.startswith("//tests/")
+    }
 
 
 def used_libraries(name):
