@@ -150,7 +150,9 @@ class UNet(keras.layers.Layer):
         kwargs = {"dtype": self.dtype_policy, "name": f"{name}_normalization"}
         if self.normalization == "batch":
             # Statistics of one replica alone would drift apart from the others'.
-            norm = keras.layers.BatchNormalization(synchronized=True, **kwargs)
+            norm = keras.layers.BatchNormalization(
+                momentum=0.9, synchronized=True, **kwargs
+            )
         elif self.normalization == "group":
             norm = keras.layers.GroupNormalization(math.gcd(8, shape[-1]), **kwargs)
         else:

@@ -6,7 +6,9 @@ from keras import ops
 
 from pdtla import replica
 
-_USAGE_DECAY = 0.99
+# Usage remembers some ten batches: a fresh encoder leaves its codes behind in tens of
+# updates, and a code that is rare but needed is still met within so many.
+_USAGE_DECAY = 0.9
 _SPLIT_SCALE = 0.05
 
 

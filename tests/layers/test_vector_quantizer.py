@@ -173,6 +173,22 @@ def test_a_dead_code_is_restarted_beside_the_busiest():
     assert min(shared[0], shared[3]) >= 8
 
 
+@pytest.mark.parametrize(("threshold", "low", "high"), [(0.01, 13, 16), (0.0, 1, 12)])
+def test_restarts_follow_an_encoder_that_moves_away(threshold, low, high):
+    layer = VectorQuantizer(
+        num_codes=16,
+        num_codebooks=1,
+        num_latents=1,
+        code_dim=4,
+        restart_threshold=threshold,
+    )
+    update = tf.function(lambda inputs: layer(inputs, training=True)["perplexity"])
+    for step in range(140):
+        drift = 0.1 * min(step, 60) * np.array([1.0, 0.5, 0.0, -1.0], "float32")
+        perplexity = update(_inputs(128, 4, seed=step) + drift)
+    assert low < perplexity < high
+
+
 def test_without_restarts_an_unused_code_stays_where_it_is():
     layer = VectorQuantizer(**_SMALL, restart_threshold=0.0, decay=0.1)
     _trained(layer)
