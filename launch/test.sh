@@ -8,4 +8,4 @@
 source "$(dirname "${BASH_SOURCE[0]}")/set_up.sh" requirements-test.txt
 python -m ruff check .
 python -m ruff format --check .
-exec python -m pytest "$@"
+exec python -m pytest -n 2 "$@" # two halve the waiting; -n 0 for a debugger
