@@ -33,7 +33,12 @@ def relabel(
 
     Returns:
       The latents.
+
+    Raises:
+      ValueError: a batch size below 1.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
     store = LatentStore(source, name)
     if store.exists and _is_current(store, labeller):
         return store
