@@ -1,0 +1,199 @@
+"""Every gin file, used the way a person uses it."""
+
+import json
+
+import gin
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_runs
+
+from pdtla import specs
+from pdtla.analysis import results as results_lib
+from pdtla.datasets import build
+from pdtla.training import configs
+from pdtla.training import train as train_lib
+
+GIN = configs.REPOSITORY / "gin"
+STAGES = {
+    "action_decoder": {"decoder"},
+    "bc": {"policy"},
+    "la_bc": {"policy"},
+    "lam": {"idm", "vq", "fdm"},
+    "lam_and_action_decoder": {"idm", "vq", "fdm", "decoder"},
+    "vpt": {"idm", "decoder"},
+}
+TWO_UPDATES = ("NUM_UPDATES = 2", "NUM_EVALS = 1")
+
+
+def names(directory):
+    return sorted(path.stem for path in (GIN / directory).glob("*.gin"))
+
+
+def test_every_stage_is_tested():
+    assert names("stages") == sorted(STAGES)
+
+
+def check_run(workdir, stage, step, labels):
+    results = results_lib.read_results(workdir / "results.json")
+    assert (results["step"], results["labels"]) == (step, labels)
+    assert results["env_id"] == "maze"
+    assert all(np.isfinite(value) for value in results["heldout"].values())
+    latest = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
+    assert latest.endswith(f"ckpt-{step}")
+    assert set(tiny_runs.digests(workdir)) == STAGES[stage]
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    trained = [json.loads(line) for line in lines if '"train"' in line]
+    assert trained[-1]["step"] == step and trained[-1]["loss"] > 0
+
+
+def test_joint_stage_trains(lam):
+    check_run(lam, "lam_and_action_decoder", step=4, labels=16)
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES.keys() - {"lam_and_action_decoder"}))
+def test_stage_trains(stage, maze, lam, tmp_path):
+    labels = None if stage in ("lam", "la_bc") else 16
+    bindings = [tiny_runs.LABELS] if labels else []
+    tiny_runs.train(stage, maze, tmp_path, *bindings, *TWO_UPDATES)
+    check_run(tmp_path, stage, step=2, labels=labels)
+
+
+def test_rollouts_in_training(maze, lam, decoder, tmp_path):
+    results = tiny_runs.train(
+        "la_bc",
+        maze,
+        tmp_path,
+        *TWO_UPDATES,
+        "RUN_EVAL_ROLLOUTS = True",
+        f"DECODER_RUN = {str(decoder)!r}",
+        "RECORD = 1",
+    )
+    returns = np.array(results["rollouts"]["returns"])
+    assert returns.shape == (2, 1) and set(returns.ravel()) <= {0.0, 10.0}
+    assert len(list((tmp_path / "rollouts").glob("*.gif"))) >= 1
+
+
+def test_decoded_actions_replace_those_of_the_dataset(maze, lam, tmp_path):
+    bindings = ["LOAD_LATENT_ACTIONS = 'lam'", "REPLACE_ACTION_WITH_LA = True"]
+    configs.parse_gin(
+        tiny_runs.files("bc"),
+        [f"DATA_DIR = {str(maze)!r}", *bindings],
+        roots=[train_lib.train],
+    )
+    data = gin.get_bindings(train_lib.train)["dataset"]()
+    assert set(data.element_spec) == {"observation", "action", *_LATENTS}
+    stored = np.load(
+        next(maze.glob("procgen_dataset/maze/*/latents/lam/train/action.npy"))
+    )
+    taken = next(iter(data.ordered_batches(512)))["action"].numpy()[:, 0]
+    np.testing.assert_array_equal(taken, stored[data.train_bases])
+    assert np.any(taken != tiny_runs.read(maze).array("action")[data.train_bases])
+
+
+_LATENTS = (specs.LATENT_ACTION, specs.LATENT_CODE)
+
+# file: slot, class, and the sizes by which to know it
+SLOTS = {
+    "encoders/frames_difference": ("idm.frames", "FrameStack", {"mode": "difference"}),
+    "encoders/frames_stack": ("idm.frames", "FrameStack", {"mode": "stack"}),
+    "encoders/impala_cnn": (
+        "idm.encoder",
+        "ImpalaCNN",
+        {"channels": (16, 32, 32), "scale": 1, "pooling": "flatten"},
+    ),
+    "encoders/patched_unet": ("fdm.decoder", "Patched", {"size": 4}),
+    "encoders/unet": ("fdm.decoder", "UNet", {"base": 24, "out_channels": 3}),
+    "vq/none": ("vq", "IdentityQuantizer", {"dim": 128}),
+    "vq/vq": (
+        "vq",
+        "VectorQuantizer",
+        {"num_codes": 64, "num_codebooks": 2, "num_latents": 4, "code_dim": 16},
+    ),
+}
+
+
+def test_every_slot_is_tested():
+    found = [f"{kind}/{name}" for kind in ("encoders", "vq") for name in names(kind)]
+    assert found == sorted(SLOTS)
+
+
+@pytest.mark.parametrize("file", SLOTS)
+def test_slot_swaps_in(file):
+    """At the size of the file, into a stage that then computes with it."""
+    path, cls, sizes = SLOTS[file]
+    configs.parse_gin(
+        ["gin/stages/lam.gin", f"gin/{file}.gin", "gin/envs/procgen.gin"],
+        ["ENV_ID = 'maze'"],
+        roots=[train_lib.train],
+    )
+    stage = gin.get_bindings(train_lib.train)["stage"]()
+    stage.build({"observation": specs.ArraySpec((3, 64, 64, 3), "uint8")})
+    layer = stage
+    for name in path.split("."):
+        layer = getattr(layer, name)
+    assert type(layer).__name__ == cls
+    assert {name: getattr(layer, name) for name in sizes} == sizes
+    frames = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64, 3), "uint8")
+    losses, _ = stage({"observation": tf.constant(frames)}, training=True)
+    assert all(np.isfinite(loss) for loss in losses.values())
+    # An encoder that reads images, where a relative's default was an MLP.
+    convolutions = [
+        each
+        for each in stage.idm.encoder._flatten_layers()
+        if isinstance(each, keras.layers.Conv2D)
+    ]
+    assert len(convolutions) == 15
+
+
+PRESETS = sorted(path.name for path in (GIN / "presets").iterdir())
+NUMBERS = {
+    "action_decoder": ["action_decoder"],
+    "lam": ["lam", "lam_and_action_decoder"],
+    "policy": ["bc", "la_bc"],
+    "policy_few": ["bc"],
+    "vpt": ["vpt"],
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_preset_is_a_whole_configuration(preset):
+    """What `--dry_run` checks: every file parses, and every value is used."""
+    folder = f"presets/{preset}"
+    assert set(names(folder)) == {"common", "data", *NUMBERS}
+    environment = ["gin/envs/procgen.gin", f"gin/{folder}/common.gin"]
+    for numbers, stages in NUMBERS.items():
+        for stage in stages:
+            files = [*environment, f"gin/stages/{stage}.gin"]
+            configs.parse_gin(
+                [*files, f"gin/{folder}/{numbers}.gin"], [], roots=[train_lib.train]
+            )
+            before = gin.config_str()
+            configs.parse_gin(files, [], roots=[train_lib.train])
+            assert gin.config_str() != before, f"{numbers}.gin changes nothing"
+    configs.parse_gin(
+        [*environment, f"gin/{folder}/data.gin"],
+        [],
+        roots=[build.build_procgen_dataset],
+        base_file="gin/data/build_procgen.gin",
+    )
+    assert gin.query_parameter("ENV_ID/gin.macro.value") == "maze"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_methods_of_a_preset_share_network_and_optimiser(preset):
+    """All cloned policies differ by their data alone, as all labellers do."""
+    shared = ("encoder", "batch_size", "precision", "num_updates")
+
+    def network(stage, numbers):
+        environment = ["gin/envs/procgen.gin", f"gin/presets/{preset}/common.gin"]
+        numbers = f"gin/presets/{preset}/{numbers}.gin"
+        files = [*environment, f"gin/stages/{stage}.gin", numbers]
+        configs.parse_gin(files, [], roots=[train_lib.train])
+        bindings = gin.get_bindings(train_lib.train)
+        encoder = bindings["stage"]().encoder.get_config()
+        encoder.pop("name")
+        return encoder, [bindings[name] for name in shared[1:]]
+
+    assert network("bc", "policy") == network("la_bc", "policy")
