@@ -10,7 +10,7 @@ import gin
 import pytest
 import tensorflow as tf
 
-from pdtla.datasets import build, rlds_reader
+from pdtla.datasets import build, latent_store, rlds_reader
 from pdtla.latent_actions import labeller, relabel
 from pdtla.training import configs
 from pdtla.training import train as train_lib
@@ -59,6 +59,16 @@ def digests(workdir) -> dict[str, str]:
 def read(data_dir) -> rlds_reader.RldsReader:
     return rlds_reader.RldsReader(
         dataset_name="procgen_dataset", config="maze", data_dir=str(data_dir)
+    )
+
+
+def relabel_with(data_dir, workdir, name, **kwargs) -> latent_store.LatentStore:
+    """Labels the data with the modules of a run."""
+    return relabel.relabel(
+        source=read(data_dir),
+        labeller=labeller.Labeller(str(workdir)),
+        name=name,
+        **kwargs,
     )
 
 
@@ -114,9 +124,7 @@ def lam(maze) -> pathlib.Path:
     """Workdir of a joint latent action model whose latents `lam` lie beside `maze`."""
     workdir = maze.parent / "lam"
     train(LAM, maze, workdir, LABELS)
-    relabel.relabel(
-        source=read(maze), labeller=labeller.Labeller(str(workdir)), name="lam"
-    )
+    relabel_with(maze, workdir, "lam")
     return workdir
 
 
