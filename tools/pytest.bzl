@@ -8,13 +8,17 @@ def pytest_tests(size, deps, data = []):
     Args:
       size: of every test.
       deps: libraries that the tests and their helpers import.
-      data: files that they read.
+      data: files that they read, beyond the gin files here and those of the repository.
     """
     tests = native.glob(["test_*.py"])
+    helpers = [":helpers"]
+    if native.package_name() != "tests":
+        helpers.append("//tests:helpers")
     native.py_library(
         name = "helpers",
         testonly = True,
         srcs = native.glob(["*.py"], exclude = tests),
+        data = data + native.glob(["*.gin"]),
         deps = deps,
     )
     for test in tests:
@@ -23,7 +27,7 @@ def pytest_tests(size, deps, data = []):
             size = size,
             srcs = [test, _RUNNER],
             args = ["$(location %s)" % test],
-            data = data + ["//:gin_configs", "//:pyproject.toml"],
+            data = ["//:gin_configs", "//:pyproject.toml"],
             main = _RUNNER,
-            deps = [":helpers", "//tests:helpers"] if native.package_name() != "tests" else [":helpers"],
+            deps = helpers,
         )
