@@ -65,14 +65,21 @@ def main(argv: list[str]) -> None:
         for row in _measure(cases, rounds):
             rows.append(row | _relative(row, rows))
             print(_line(rows[-1]), flush=True)
+        _save(rows)
     rows += _input_pipeline()
+    _save(rows)
     for line in _ratios(rows):
         print(line)
-    if _OUTPUT.value:
-        report = {"machine": platform.processor() or platform.machine(), "rows": rows}
-        path = pathlib.Path(_OUTPUT.value)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=1))
+
+
+def _save(rows: list[dict]) -> None:
+    """Writes what there is, so that a stopped run leaves what it measured."""
+    if not _OUTPUT.value:
+        return
+    report = {"machine": platform.processor() or platform.machine(), "rows": rows}
+    path = pathlib.Path(_OUTPUT.value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1))
 
 
 def _variants(entry: str) -> list[tuple[str, str]]:
@@ -145,7 +152,10 @@ def _input_pipeline() -> list[dict]:
         return []
     from benchmarks import input_pipeline
 
-    rows = list(input_pipeline.rows(quick=_QUICK.value))
+    rows = [
+        row | {"precision": "", "unit": f"{row['unit']}/s"}  # bytes, no floats
+        for row in input_pipeline.rows(quick=_QUICK.value)
+    ]
     for row in rows:
         print(_line(row), flush=True)
     return rows
