@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_runs
+from absl import logging
 
 from pdtla.datasets.latent_store import LatentStore
 
@@ -67,7 +68,7 @@ def test_training_killed_three_times_ends_in_the_same_weights(maze, tmp_path):
         before = latest(killed)
         kill(command, lambda before=before: latest(killed) > before, rng.uniform(0, 1))
         stops.append(latest(killed))
-    print(f"Stopped at the updates {stops} of {UPDATES}.")
+    logging.info("Stopped at the updates %s of %d.", stops, UPDATES)
     assert 0 < stops[0] <= stops[1] <= stops[2], stops
     assert stops[0] < UPDATES, stops
     for workdir in (killed, unbroken):
