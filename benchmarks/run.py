@@ -14,7 +14,7 @@ import platform
 import statistics
 from collections.abc import Iterable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from benchmarks.measurement import Worker
 
@@ -56,6 +56,7 @@ def main(argv: list[str]) -> None:
     """Runs the selected groups."""
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}.")
+    logging.set_verbosity(logging.WARNING)  # the table, and nothing between its rows
     rounds = 2 if _QUICK.value else 5
     rows: list[dict] = []
     print(" ".join(_head(name, form) for name, form in _COLUMNS))
