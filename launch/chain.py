@@ -10,7 +10,7 @@ import keras
 from absl import logging
 
 from pdtla.analysis import results as results_lib
-from pdtla.datasets import build, rlds_reader
+from pdtla.datasets import build, rlds_reader, window_dataset
 from pdtla.latent_actions import labeller as labeller_lib
 from pdtla.latent_actions import relabel as relabel_lib
 from pdtla.training import configs, set_up
@@ -96,6 +96,14 @@ class Chain:
         self._parse(["gin/data/rlds.gin"], bindings, [rlds_reader.RldsReader])
         with set_up.setting_up():
             return gin.get_configurable(rlds_reader.RldsReader)()
+
+    def windows(self, **arguments: Any) -> window_dataset.WindowDataset:
+        """LAPO windows of the dataset."""
+        bindings = {"DATA_DIR": self.data_dir}
+        windows = window_dataset.WindowDataset
+        self._parse(["gin/data/lapo.gin"], bindings, [windows])
+        with set_up.setting_up():
+            return gin.get_configurable(windows)(**arguments)
 
     def make(self, configurable: Callable, **arguments: Any) -> Any:
         """Makes something that the environment file and the preset configure."""

@@ -21,7 +21,6 @@ from pdtla import specs
 from pdtla.analysis import files as files_lib
 from pdtla.analysis import latent_figures, latent_health, report, summary
 from pdtla.analysis import results as results_lib
-from pdtla.datasets import window_dataset
 from pdtla.environments import levels
 from pdtla.experts import default_expert
 from pdtla.layers import module_io
@@ -40,6 +39,7 @@ _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Directory of the dataset, by default data/<preset's name>."
 )
 _NUM_LABELS = 128
+_REFERENCE_ROLLOUTS = 512  # trivial policies and the expert cost next to nothing
 # What each row of the table stands on; None: all the labels there are.
 _LABELS = {
     "random": 0,
@@ -108,7 +108,7 @@ def train_methods(chain: chain_lib.Chain, seed: int) -> dict[str, str]:
 
 def evaluate_references(chain: chain_lib.Chain) -> dict[str, list[float]]:
     """Returns of the trivial policies and of the expert on the evaluation levels."""
-    evaluator = chain.make(evaluator_lib.Evaluator, record=4)
+    evaluator = chain.make(evaluator_lib.Evaluator, num_rollouts=_REFERENCE_ROLLOUTS)
     settings = {"fingerprint": chain.source().fingerprint, "config": gin.config_str()}
     path = chain.directory / "references.json"
     if path.exists():
@@ -176,13 +176,8 @@ def examine_latents(chain: chain_lib.Chain, run: str) -> tuple[dict, dict[str, s
         for name in ("idm", "vq", "fdm")
     ]
     num_frames = modules[0].get_build_config()["input_shape"][1]
-    windows = chain.make(
-        window_dataset.WindowDataset,
-        source=chain.source(),
-        window="lapo",
-        context_len=num_frames - 2,
-        fields=(specs.OBSERVATION, specs.ACTION),
-        train_frac=0.97,
+    windows = chain.windows(
+        context_len=num_frames - 2, fields=(specs.OBSERVATION, specs.ACTION)
     )
     num_actions = windows.element_spec[specs.ACTION].num_values
     health = latent_health.latent_health(

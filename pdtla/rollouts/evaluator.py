@@ -54,7 +54,7 @@ class Evaluator:
       train_levels: levels of the training data, which must not meet `levels`.
       modes: of "greedy" and "sampled"; the first is the headline.
       reference: `min` and `max` (returns that normalise to 0 and 1) and their `name`.
-      record: number of episodes of each mode to keep as videos.
+      record: number of episodes of each mode to keep as videos, at most one a slot.
 
     Raises:
       ValueError: an argument is out of range, or the levels are not disjoint.
@@ -92,7 +92,7 @@ class Evaluator:
         self.train_levels = train_levels
         self.modes = tuple(modes)
         self.reference = reference
-        self.record = record
+        self.record = min(record, num_rollouts // episodes_per_slot)
 
     def __call__(self, policy: Policy | Stage, step: int = 0) -> Evaluation:
         """Evaluates a stage in every mode, or a bare policy as it is.
