@@ -1,9 +1,10 @@
 """TFDS builder of Procgen episodes, a config per game.
 
-    PYTHONPATH=. tfds build pdtla/datasets/procgen_dataset --config=maze --data_dir=data
+    pip install -r requirements-beam.txt
+    cd pdtla/datasets/procgen_dataset && tfds build --config=maze --data_dir=...
 
-builds with the default settings (and needs apache-beam, as every `tfds build`);
-`pdtla.datasets.build` sets others.
+builds with the default settings (every `tfds build` needs apache-beam);
+`launch.build_dataset` sets others.
 """
 
 import dataclasses
