@@ -199,9 +199,11 @@ def _play(plan: ShardPlan) -> Iterator[collect.Episode]:
         max_episode_steps=settings.max_episode_steps,
         seed=plan.seeds[0],
     )
+    player = pickle.loads(plan.expert)
+    player.reseed(plan.seeds[1])
     yield from collect.collect_episodes(
         env,
-        pickle.loads(plan.expert),
+        player,
         episodes_per_slot=plan.episodes_per_slot,
         epsilon=settings.epsilon,
         seed=plan.seeds[1],

@@ -30,6 +30,9 @@ class Expert(abc.ABC):
           The actions, int32 `[N]`. Of actions with the same effect always the same one.
         """
 
+    def reseed(self, seed: int) -> None:  # noqa: B027
+        """Begins other random choices; nothing to do for an expert without any."""
+
 
 def check_plays(expert: Expert, env: procgen.Procgen, game: str) -> None:
     """Raises a `ValueError` if an expert for one game is given another."""

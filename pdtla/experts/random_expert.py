@@ -18,6 +18,9 @@ class RandomExpert(expert.Expert):
     def __init__(self, seed: int = 0):
         self._rng = np.random.default_rng(seed)
 
+    def reseed(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
     def act(
         self, env: procgen.Procgen, timestep: vector_environment.TimeStep
     ) -> np.ndarray:

@@ -106,8 +106,10 @@ class LatentActionModel(Stage):
             "copy_frame_ratio": reconstruction / ops.maximum(copy_error, 1e-12),
             "copy_frame_error": copy_error,
         }
-        if "perplexity" in code:
-            metrics["perplexity"] = code["perplexity"]
+        # A continuous latent has neither.
+        metrics |= {
+            name: code[name] for name in ("perplexity", "dead_codes") if name in code
+        }
         return losses, metrics
 
     def _joint(self, observation, batch: Batch, training: bool):

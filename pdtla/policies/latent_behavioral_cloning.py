@@ -49,7 +49,10 @@ class LatentBehavioralCloning(Stage):
         return {"latent": error}, metrics
 
     def modules(self) -> dict[str, keras.layers.Layer]:
-        return {"policy": self.network}
+        modules = {"policy": self.network}
+        if self.decoder is not None:
+            modules["decoder"] = self.decoder
+        return modules
 
     def policy(self, greedy: bool = True) -> Policy | None:
         if self.decoder is None:

@@ -1,10 +1,10 @@
 """Returns of the experts on a few levels of the real games."""
 
+import pickle
+
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from pdtla import stage
 from pdtla.environments import procgen
 from pdtla.experts import (
     bigfish_expert,
@@ -16,7 +16,9 @@ from pdtla.experts import (
     heist_expert,
     maze_expert,
     measure,
+    random_expert,
 )
+from pdtla.layers import impala_cnn, module_io, observation_network
 
 
 def _returns(env, expert, **settings):
@@ -117,23 +119,32 @@ def test_every_game_has_a_default_expert():
         default_expert.default_expert("pong")
 
 
-def test_checkpoint_expert_carries_the_state_of_its_policy():
-    class Counter(stage.Policy):
-        """Acts with the step number of the episode."""
+def test_checkpoint_expert_acts_like_the_modules_of_its_run(tmp_path):
+    network = observation_network.ObservationNetwork(
+        impala_cnn.ImpalaCNN(channels=(4, 4), output_dim=16), procgen.NUM_ACTIONS
+    )
+    network.build((None, 1, 64, 64, 3))
+    module_io.save_module(network, tmp_path / "modules" / "policy")
+    env = procgen.Procgen(env_id="maze", num_envs=3)
+    expert = checkpoint_expert.CheckpointExpert(str(tmp_path))
+    actions = expert.act(env, env.current())
+    logits = network(env.current().observation[:, None])
+    np.testing.assert_array_equal(actions, np.argmax(logits, axis=-1))
+    # As when it plays in another process.
+    copy = pickle.loads(pickle.dumps(expert))
+    np.testing.assert_array_equal(copy.act(env, env.current()), actions)
 
-        def initial_state(self, batch_size, seed=0):
-            return {"step": tf.zeros([batch_size], tf.int32)}
 
-        def step(self, observation, is_first, state):
-            step = tf.where(is_first, 0, state["step"])
-            return step, {"step": step + 1}
+def test_checkpoint_expert_needs_a_policy(tmp_path):
+    with pytest.raises(ValueError, match="no saved module"):
+        checkpoint_expert.CheckpointExpert(str(tmp_path))
 
-    env = procgen.Procgen(env_id="bigfish", num_envs=2, max_episode_steps=6)
-    expert = checkpoint_expert.CheckpointExpert(Counter())
-    episodes = list(collect.collect_episodes(env, expert, episodes_per_slot=2))
-    assert len(episodes) == 4
-    for episode in episodes:
-        np.testing.assert_array_equal(episode.action, np.arange(len(episode)))
+
+def test_random_expert_plays_otherwise_once_reseeded():
+    env = procgen.Procgen(env_id="maze", num_envs=64)
+    first, second = random_expert.RandomExpert(0), random_expert.RandomExpert(0)
+    second.reseed(1)
+    assert (first.act(env, env.current()) != second.act(env, env.current())).any()
 
 
 def test_measure_expert_sums_up():
