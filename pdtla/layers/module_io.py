@@ -7,6 +7,7 @@ import os
 import pathlib
 import tempfile
 import zipfile
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -73,7 +74,8 @@ def load_module(directory: str | os.PathLike) -> keras.layers.Layer:
     manifest = _read_manifest(directory)
     arrays = _read_arrays(directory / manifest["weights"], manifest["sha256"])
     try:
-        importlib.import_module(manifest["module"])  # registers the class
+        for module in {manifest["module"], *_modules_in(manifest["layer"])}:
+            importlib.import_module(module)  # registers its classes
         layer = keras.saving.deserialize_keras_object(
             _unbuilt_inside(manifest["layer"])
         )
@@ -110,6 +112,19 @@ def read_digest(directory: str | os.PathLike) -> str:
       ModuleError: no module there, a damaged one, or one of another version.
     """
     return _read_manifest(pathlib.Path(directory))["sha256"]
+
+
+def _modules_in(config: object) -> Iterator[str]:
+    """Names of the Python modules of all layers within a serialised layer."""
+    if isinstance(config, dict):
+        # Keras finds its own classes by itself.
+        if config.get("registered_name") and config.get("module"):
+            yield config["module"]
+        for value in config.values():
+            yield from _modules_in(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _modules_in(value)
 
 
 def _read_manifest(directory: pathlib.Path) -> dict:

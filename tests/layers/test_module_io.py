@@ -2,11 +2,14 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 
+from pdtla.layers.impala_cnn import ImpalaCNN
 from pdtla.layers.mlp import MLP
 from pdtla.layers.module_io import (
     ModuleError,
@@ -15,6 +18,7 @@ from pdtla.layers.module_io import (
     read_metadata,
     save_module,
 )
+from pdtla.layers.observation_network import ObservationNetwork
 
 
 def _mlp(scale=1.0):
@@ -146,3 +150,17 @@ def test_pure_bfloat16_weights_survive(tmp_path):
             keras.ops.cast(saved_variable, "float32"),
             keras.ops.cast(variable, "float32"),
         )
+
+
+def test_a_fresh_process_rebuilds_what_lies_within(tmp_path):
+    network = ObservationNetwork(ImpalaCNN(channels=(4,), output_dim=8), output_dim=3)
+    network.build((None, 2, 16, 16, 3))
+    save_module(network, tmp_path)
+    program = (
+        "import pdtla, sys; from pdtla.layers import module_io; "
+        f"print(module_io.load_module({str(tmp_path)!r}).encoder.output_dim)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["8"]
