@@ -78,6 +78,7 @@ def test_losses_and_metrics_equal_numpy():
         "copy_frame_ratio": error / copied,
         "copy_frame_error": copied,
         "perplexity": np.exp(entropy),
+        "dead_codes": stage.vq(latent)["dead_codes"],
     }
     assert set(metrics) == set(expected)
     for name, value in expected.items():
