@@ -37,6 +37,9 @@ class ArraySpec:
       num_values: for a categorical integer, the number of values it takes.
       minimum: lowest value, for bounded arrays.
       maximum: highest value, for bounded arrays.
+      mean: of each component over the training episodes, for float arrays whose
+        statistics are known.
+      std: likewise the standard deviation, above 0.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +47,8 @@ class ArraySpec:
     num_values: int | None = None
     minimum: float | None = None
     maximum: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     def __post_init__(self):
         np.dtype(self.dtype)  # raises on an unknown name

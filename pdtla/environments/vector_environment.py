@@ -19,6 +19,9 @@ class TimeStep(NamedTuple):
       level: int64 `[N]`, the level (seed) that the observation belongs to.
       truncated: bool `[N]`, true where `first` is true because a step limit cut the
         episode before, rather than the game's own end.
+      success: bool `[N]`, whether the step that led here solved the task (where
+        `first` is true, of the episode that just ended); None where environments do
+        not tell.
     """
 
     observation: np.ndarray
@@ -26,6 +29,7 @@ class TimeStep(NamedTuple):
     first: np.ndarray
     level: np.ndarray
     truncated: np.ndarray
+    success: np.ndarray | None = None
 
 
 class VectorEnvironment(abc.ABC):
