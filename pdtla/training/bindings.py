@@ -81,6 +81,13 @@ def find_usage(roots: Iterable[Callable[..., Any]]) -> Usage:
     return walk.usage
 
 
+def unused_macros(roots: Iterable[Callable[..., Any]]) -> frozenset[str]:
+    """Names of the macros that do not reach the roots."""
+    used = {binding.scope for binding in find_usage(roots).used}
+    macros = {binding.scope for binding in snapshot() if binding.is_macro}
+    return frozenset(macros - used)
+
+
 def short_name(selector: str) -> str:
     """The shortest selector that a command line can use."""
     return gin_config._REGISTRY.minimal_selector(selector)

@@ -58,11 +58,23 @@ def rewrite_gin_arguments(arguments: Sequence[str]) -> list[str]:
       ConfigError: an argument has no "=".
     """
     return [
-        f"--gin_bindings={_binding(argument)}"
+        f"--gin_bindings={binding(argument.removeprefix(_PREFIX))}"
         if argument.startswith(_PREFIX)
         else argument
         for argument in arguments
     ]
+
+
+def binding(assignment: str) -> str:
+    """The gin statement of a `NAME=VALUE`, as after `--gin.`.
+
+    Raises:
+      ConfigError: there is no "=".
+    """
+    name, equals, value = assignment.partition("=")
+    if not equals:
+        raise ConfigError(f"Write --gin.NAME=VALUE, got {_PREFIX + assignment!r}.")
+    return f"{name.strip()} = {_literal(value.strip())}"
 
 
 def parse_gin(
@@ -118,13 +130,6 @@ def run_main(main: Callable[[list[str]], Any]) -> NoReturn:
         _fail(error)
     app.run(guarded, argv=argv)
     raise SystemExit(0)
-
-
-def _binding(argument: str) -> str:
-    name, equals, value = argument.removeprefix(_PREFIX).partition("=")
-    if not equals:
-        raise ConfigError(f"Write --gin.NAME=VALUE, got {argument!r}.")
-    return f"{name.strip()} = {_literal(value.strip())}"
 
 
 def _literal(value: str) -> str:

@@ -16,6 +16,7 @@ from pdtla.analysis import results as results_lib
 from pdtla.training import (
     bindings,
     checkpoints,
+    hyperparameters,
     metrics_log,
     set_up,
     strategies,
@@ -25,6 +26,7 @@ from pdtla.training import workdir as workdir_lib
 from pdtla.training.actions import (
     action,
     checkpointing,
+    headline,
     heldout_evaluation,
     results_writing,
     rollout_evaluation,
@@ -56,6 +58,7 @@ def train(
     dataset_name: str = "",
     num_labels: int | None = None,
     progress_bar: bool | None = None,
+    mirrors: Sequence[metrics_log.MakeSink] = (),
 ) -> results_lib.Results:
     """Trains a stage, or goes on where an earlier call with this workdir stopped.
 
@@ -87,6 +90,7 @@ def train(
       dataset_name: name of the dataset, for the results.
       num_labels: labelled steps that the run uses, for the results; None or -1: all.
       progress_bar: show one; None for on a terminal only.
+      mirrors: sinks of the record beside metrics.jsonl and TensorBoard.
 
     Returns:
       The contents of `results.json`.
@@ -110,7 +114,7 @@ def train(
                 natural={"checkpoint_every": checkpoint_every},
             )
             directory = stack.enter_context(workdir_lib.Workdir(workdir))
-            directory.claim(gin.config_str(), _unused_macros())
+            directory.claim(gin.config_str(), bindings.unused_macros([train]))
             if directory.is_finished(num_updates):
                 logging.info("The run in %s is finished.", workdir)
                 return results_lib.read_results(directory.results)
@@ -142,8 +146,9 @@ def train(
         files.write_atomically(
             directory.operative_config, gin.operative_config_str().encode()
         )
-        log = metrics_log.MetricsLog(directory.path, step=trainer.step)
+        log = metrics_log.MetricsLog(directory.path, step=trainer.step, mirrors=mirrors)
         stack.callback(log.close)
+        log.hyperparameters(hyperparameters.hyperparameters(train))
         if trainer.step == 0:
             log.text(0, "train", "config", gin.markdown(gin.config_str()))
         progress = train_scalars.TrainScalars(
@@ -184,6 +189,7 @@ def train(
         _run_updates(
             trainer, batches, [progress, *reports, saving], num_updates, steps_per_loop
         )
+        log.finished()
         return results_lib.read_results(directory.results)
 
 
@@ -277,6 +283,7 @@ def _make_reports(
             log=log,
             directory=directory.path / "rollouts",
         )
+    compared = headline.Headline(interval, log=log, heldout=heldout, rollouts=rollouts)
     results = results_writing.ResultsWriting(
         directory.results,
         facts=facts,
@@ -285,13 +292,7 @@ def _make_reports(
         heldout=heldout,
         rollouts=rollouts,
     )
-    return [each for each in (heldout, rollouts, results) if each is not None]
-
-
-def _unused_macros() -> frozenset[str]:
-    used = {binding.scope for binding in bindings.find_usage([train]).used}
-    macros = {binding.scope for binding in bindings.snapshot() if binding.is_macro}
-    return frozenset(macros - used)
+    return [each for each in (heldout, rollouts, compared, results) if each is not None]
 
 
 def _num_steps(element_spec: specs.ElementSpec) -> int:

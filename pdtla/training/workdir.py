@@ -6,6 +6,7 @@ import pathlib
 from pdtla.analysis import files
 from pdtla.training import checkpoints, configs, statements
 
+CONFIG = "config.gin"
 # What may differ when a run goes on: it changes what is reported, not what is learnt.
 REPORTING_KNOBS = frozenset({"LOG_EVERY", "CHECKPOINT_EVERY"})
 
@@ -80,22 +81,38 @@ class Workdir:
         Raises:
           ConfigError: the directory holds a run of another configuration.
         """
-        file = self.path / "config.gin"
-        if checkpoints.latest_step(self.checkpoints) is None or not file.exists():
-            files.write_atomically(file, config.encode())
+        if not holds_run(self.path):
+            files.write_atomically(self.path / CONFIG, config.encode())
             return
-        ignored = REPORTING_KNOBS | unused_macros
-        there, here = _statements(file.read_text()), _statements(config)
-        changes = [
-            f"{key} was {there.get(key, 'not set')}, is {here.get(key, 'not set')}"
-            for key in sorted(there.keys() | here.keys())
-            if there.get(key) != here.get(key) and key not in ignored
-        ]
-        if changes:
-            raise configs.ConfigError(
-                f"The workdir {self.path} holds a run of another configuration: "
-                f"{'; '.join(changes)}."
-            )
+        check_config(self.path, config, unused_macros)
+
+
+def holds_run(path: pathlib.Path) -> bool:
+    """Whether a run has got as far as a checkpoint in a directory."""
+    step = checkpoints.latest_step(path / "checkpoints")
+    return step is not None and (path / CONFIG).exists()
+
+
+def check_config(
+    path: pathlib.Path, config: str, unused_macros: frozenset[str] = frozenset()
+) -> None:
+    """Checks a configuration against that of the run that a directory holds.
+
+    Raises:
+      ConfigError: they differ in what is learnt.
+    """
+    ignored = REPORTING_KNOBS | unused_macros
+    there, here = _statements((path / CONFIG).read_text()), _statements(config)
+    changes = [
+        f"{key} was {there.get(key, 'not set')}, is {here.get(key, 'not set')}"
+        for key in sorted(there.keys() | here.keys())
+        if there.get(key) != here.get(key) and key not in ignored
+    ]
+    if changes:
+        raise configs.ConfigError(
+            f"The workdir {path} holds a run of another configuration: "
+            f"{'; '.join(changes)}."
+        )
 
 
 def _statements(config: str) -> dict[str, str]:

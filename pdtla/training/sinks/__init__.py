@@ -1,0 +1,1 @@
+"""Where the record of a run goes, each place behind one interface."""
