@@ -11,9 +11,15 @@ from pdtla.layers.impala_cnn import ImpalaCNN
 from pdtla.layers.mlp import MLP
 from pdtla.layers.module_io import load_module, save_module
 from pdtla.layers.residual_block import ResidualBlock
+from pdtla.layers.self_attention import SelfAttention
+from pdtla.layers.space_time_blocks import SpaceTimeBlocks
+from pdtla.layers.space_time_decoder import SpaceTimeDecoder
+from pdtla.layers.space_time_encoder import SpaceTimeEncoder
+from pdtla.layers.transformer_block import TransformerBlock
 from pdtla.layers.unet import UNet
 from pdtla.layers.up_convolution import UpConvolution
 from pdtla.layers.vector_quantizer import VectorQuantizer
+from pdtla.layers.window_embedding import WindowEmbedding
 
 _RNG = np.random.default_rng(0)
 
@@ -23,6 +29,15 @@ def _normal(*shape):
 
 
 _SMALL_VQ = {"num_codes": 5, "num_codebooks": 2, "num_latents": 2, "code_dim": 3}
+# Without dropout: a seed generator is no part of a tf.train.Checkpoint by itself.
+_SMALL_TRANSFORMER = {
+    "width": 8,
+    "num_layers": 1,
+    "num_heads": 2,
+    "patch_size": 4,
+    "widening": 2,
+    "dropout": 0.0,
+}
 # name: (constructor, arguments, inputs, dtype of the output under mixed_bfloat16)
 LAYERS = {
     "impala": (
@@ -40,6 +55,25 @@ LAYERS = {
         [_RNG.integers(0, 256, (2, 3, 8, 8, 3), "uint8")],
         "bfloat16",
     ),
+    "attention": (SelfAttention, {"num_heads": 2}, [_normal(2, 5, 8)], "bfloat16"),
+    "transformer_block": (
+        TransformerBlock,
+        {"num_heads": 2, "widening": 2, "dropout": 0.0},
+        [_normal(2, 5, 8)],
+        "bfloat16",
+    ),
+    "space_time_blocks": (
+        SpaceTimeBlocks,
+        {"num_layers": 2, "num_heads": 2, "attention": "factorised", "dropout": 0.0},
+        [_normal(2, 3, 4, 8)],
+        "bfloat16",
+    ),
+    "window_embedding": (
+        WindowEmbedding,
+        {"width": 7, "patch_size": 4},
+        [_normal(2, 3, 8, 8, 3)],
+        "bfloat16",
+    ),
     "vq": (VectorQuantizer, _SMALL_VQ, [_normal(4, 12)], "float32"),
     "identity": (IdentityQuantizer, {"dim": 12}, [_normal(4, 12)], "float32"),
 } | {
@@ -51,6 +85,24 @@ LAYERS = {
     )
     for normalization in (None, "batch", "group")
 }
+for _kind, _attention, _observation in (
+    ("vit", "joint", _normal(2, 3, 8, 8, 3)),
+    ("space_time", "factorised", _normal(2, 3, 8, 8, 3)),
+    ("temporal", "joint", _normal(2, 3, 5)),
+):
+    _arguments = _SMALL_TRANSFORMER | {"attention": _attention}
+    LAYERS[f"{_kind}_encoder"] = (
+        SpaceTimeEncoder,
+        _arguments,
+        [_observation],
+        "bfloat16",
+    )
+    LAYERS[f"{_kind}_decoder"] = (
+        SpaceTimeDecoder,
+        _arguments,
+        [_observation, _normal(2, 3, 4)],
+        "bfloat16",
+    )
 
 
 def _make(name, policy="float32"):
