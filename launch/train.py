@@ -2,6 +2,8 @@ r"""Trains one stage, or goes on with a run that was stopped.
 
     python -m launch.train --gin_file=gin/stages/bc.gin \
         --gin_file=gin/envs/procgen.gin --gin.ENV_ID=bigfish --workdir=runs/bc
+
+`--wandb` mirrors the scalars to Weights & Biases, offline unless there is a key.
 """
 
 import sys
@@ -9,15 +11,14 @@ import sys
 import gin
 from absl import app, flags, logging
 
+from launch import run_flags
 from pdtla.training import configs
 from pdtla.training import train as train_lib
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory of the run; the same command resumes it."
 )
-_STRATEGY = flags.DEFINE_string(
-    "strategy", "one_device", "one_device, or mirrored over all devices."
-)
+_RUN = run_flags.define()
 
 
 def main(argv: list[str]) -> None:
@@ -32,7 +33,11 @@ def main(argv: list[str]) -> None:
     if not _WORKDIR.value:
         raise configs.ConfigError("--workdir must be set.")
     train = gin.get_configurable(train_lib.train)
-    results = train(workdir=_WORKDIR.value, strategy=_STRATEGY.value)
+    results = train(
+        workdir=_WORKDIR.value,
+        strategy=_RUN.strategy.value,
+        mirrors=_RUN.mirrors(),
+    )
     logging.info("Held out: %s", results["heldout"])
     logging.info("Results: %s/results.json", _WORKDIR.value)
 

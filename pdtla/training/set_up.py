@@ -2,7 +2,7 @@
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -11,6 +11,10 @@ from pdtla import specs
 from pdtla.training.config_error import ConfigError, one_line
 
 PRECISIONS = ("float32", "mixed_bfloat16")
+
+_SLOTS = ("stage", "dataset", "evaluator")
+_POSITIVE = ("num_updates", "batch_size", "steps_per_loop", "num_evals", "log_every")
+_NATURAL = ("checkpoint_every",)
 
 
 class Dataset(Protocol):
@@ -26,6 +30,20 @@ class Dataset(Protocol):
 
     def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
         """One pass over the held-out data."""
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """Checks what can be told of the arguments of `train` before anything is made.
+
+    Raises:
+      ValueError: one of them breaks its rule.
+    """
+    check_slots(**{name: settings.get(name) for name in _SLOTS})
+    check_ranges(
+        settings["precision"],
+        positive={name: settings[name] for name in _POSITIVE},
+        natural={name: settings[name] for name in _NATURAL},
+    )
 
 
 def check_slots(**slots: Any) -> None:

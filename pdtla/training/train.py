@@ -101,17 +101,19 @@ def train(
     """
     with contextlib.ExitStack() as stack:
         with set_up.setting_up():
-            set_up.check_slots(stage=stage, dataset=dataset, evaluator=evaluator)
-            set_up.check_ranges(
-                precision,
-                positive={
+            set_up.check(
+                {
+                    "stage": stage,
+                    "dataset": dataset,
+                    "evaluator": evaluator,
+                    "precision": precision,
                     "num_updates": num_updates,
                     "batch_size": batch_size,
                     "steps_per_loop": steps_per_loop,
                     "num_evals": num_evals,
                     "log_every": log_every,
-                },
-                natural={"checkpoint_every": checkpoint_every},
+                    "checkpoint_every": checkpoint_every,
+                }
             )
             directory = stack.enter_context(workdir_lib.Workdir(workdir))
             directory.claim(gin.config_str(), bindings.unused_macros([train]))

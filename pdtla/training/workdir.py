@@ -2,11 +2,14 @@
 
 import fcntl
 import pathlib
+import time
+from typing import IO
 
 from pdtla.analysis import files
 from pdtla.training import checkpoints, configs, statements
 
 CONFIG = "config.gin"
+_LOCK = ".lock"
 # What may differ when a run goes on: it changes what is reported, not what is learnt.
 REPORTING_KNOBS = frozenset({"LOG_EVERY", "CHECKPOINT_EVERY"})
 
@@ -24,15 +27,14 @@ class Workdir:
     def __init__(self, path: str | pathlib.Path):
         self.path = pathlib.Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / ".lock").open("w")
-        try:
-            # The system drops this lock when the process ends, killed or not.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise configs.ConfigError(
-                f"Another run is using the workdir {self.path}."
-            ) from error
+        self._lock = (self.path / _LOCK).open("w")
+        # The system drops this lock when the process ends, killed or not.
+        for _ in range(5):
+            if _try_lock(self._lock, fcntl.LOCK_EX):
+                return
+            time.sleep(0.1)  # someone may just be looking, see `is_in_use`
+        self._lock.close()
+        raise configs.ConfigError(f"Another run is using the workdir {self.path}.")
 
     @property
     def checkpoints(self) -> pathlib.Path:
@@ -87,6 +89,15 @@ class Workdir:
         check_config(self.path, config, unused_macros)
 
 
+def is_in_use(path: pathlib.Path) -> bool:
+    """Whether a process holds a directory."""
+    try:
+        with (path / _LOCK).open() as file:
+            return not _try_lock(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
+
+
 def holds_run(path: pathlib.Path) -> bool:
     """Whether a run has got as far as a checkpoint in a directory."""
     step = checkpoints.latest_step(path / "checkpoints")
@@ -113,6 +124,14 @@ def check_config(
             f"The workdir {path} holds a run of another configuration: "
             f"{'; '.join(changes)}."
         )
+
+
+def _try_lock(file: IO, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _statements(config: str) -> dict[str, str]:
