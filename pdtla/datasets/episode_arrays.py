@@ -39,6 +39,10 @@ class EpisodeArrays:
         """Whether all of a field is there."""
         return self._layout_path(field).exists() and self._data_path(field).exists()
 
+    def path(self, field: str) -> pathlib.Path:
+        """Where a field is or will be, without an ending."""
+        return self.directory / field.replace("/", ".")
+
     def open(self, field: str) -> np.ndarray:
         """Maps a field, `[N, ...]`; what is written to it stays in memory.
 
@@ -99,7 +103,9 @@ class EpisodeArrays:
         temporary.rmdir()
 
     def _data_path(self, field: str) -> pathlib.Path:
-        return self.directory / f"{field.replace('/', '.')}.raw"
+        path = self.path(field)
+        return path.with_name(f"{path.name}.raw")
 
     def _layout_path(self, field: str) -> pathlib.Path:
-        return self.directory / f"{field.replace('/', '.')}.json"
+        path = self.path(field)
+        return path.with_name(f"{path.name}.json")

@@ -1,5 +1,6 @@
 """`RldsReader`, any TFDS dataset in RLDS form as flat arrays of steps."""
 
+import dataclasses
 import functools
 import hashlib
 import pathlib
@@ -47,6 +48,8 @@ class RldsReader:
       num_actions: number of discrete actions, where the dataset does not tell.
       last_step_valid: whether an episode's last step holds a real action and reward, as
         in our own datasets, rather than the final observation alone, as RLDS allows.
+      action_bounds: lowest and highest value of continuous actions, or "data" for those
+        of the training trajectories.
       cache_dir: where decoded fields go, by default into the dataset's directory.
 
     Attributes:
@@ -74,12 +77,14 @@ class RldsReader:
         field_map: Mapping[str, str] | None = None,
         num_actions: int | None = None,
         last_step_valid: bool = True,
+        action_bounds: tuple[float, float] | str = (-1.0, 1.0),
         cache_dir: str | None = None,
     ):
         self.directory = dataset_directory.find(data_dir, dataset_name, config)
         self._builder = tfds.builder_from_directory(str(self.directory))
         self.split = split
         self.last_step_valid = last_step_valid
+        self.action_bounds = action_bounds
         self._num_actions = num_actions
         self._field_map = dict(field_map or {})
         self._split_info = self._find_split()
@@ -131,6 +136,10 @@ class RldsReader:
                 f"{(self.num_steps, *spec.shape)}, it has {array.shape}."
             )
         return array
+
+    def decoded_path(self, field: str) -> pathlib.Path:
+        """Where what is known about a decoded field goes, without an ending."""
+        return self._arrays.path(self._path(field))
 
     @property
     def shard_lengths(self) -> tuple[int, ...]:
@@ -187,9 +196,14 @@ class RldsReader:
         values = getattr(feature, "num_classes", None)
         if field == specs.ACTION and values is None:
             values = self._num_actions
-        return specs.ArraySpec(
+        spec = specs.ArraySpec(
             tuple(feature.shape), _NARROWED.get(dtype, dtype), num_values=values
         )
+        if field == specs.ACTION and spec.dtype.startswith("float"):
+            if self.action_bounds != "data":
+                minimum, maximum = self.action_bounds
+                spec = dataclasses.replace(spec, minimum=minimum, maximum=maximum)
+        return spec
 
     def _find_split(self) -> tfds.core.SplitInfo:
         splits = self._builder.info.splits

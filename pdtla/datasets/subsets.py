@@ -4,6 +4,17 @@ import numpy as np
 from absl import logging
 
 
+def count_training(num_trajs: int, train_frac: float) -> int:
+    """How many trajectories, the first ones in stored order, are trained on.
+
+    Raises:
+      ValueError: `train_frac` is no fraction above 0.
+    """
+    if not 0.0 < train_frac <= 1.0:
+        raise ValueError(f"train_frac must be above 0 and at most 1, got {train_frac}.")
+    return max(1, round(train_frac * num_trajs))
+
+
 def split_trajectories(
     lengths: np.ndarray, train_frac: float, level_seeds: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -21,9 +32,7 @@ def split_trajectories(
     Raises:
       ValueError: `train_frac` is no fraction above 0.
     """
-    if not 0.0 < train_frac <= 1.0:
-        raise ValueError(f"train_frac must be above 0 and at most 1, got {train_frac}.")
-    count = max(1, round(train_frac * len(lengths)))
+    count = count_training(len(lengths), train_frac)
     train, heldout = np.split(np.arange(len(lengths)), [count])
     if level_seeds is not None:
         unseen = ~np.isin(level_seeds[heldout], level_seeds[train])

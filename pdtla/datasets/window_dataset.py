@@ -1,5 +1,6 @@
 """`WindowDataset`, windows of a dataset's steps as training and held-out batches."""
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -11,6 +12,7 @@ from absl import logging
 
 from pdtla import specs
 from pdtla.datasets import (
+    field_statistics,
     latent_store,
     pipeline,
     rlds_reader,
@@ -34,12 +36,16 @@ class WindowDataset:
 
     Args:
       source: the dataset.
-      window: `transitions` (T = 1: o_t) or `lapo` (T = k + 2: o_{t-k}, ..., o_{t+1}).
-      context_len: k of a `lapo` window.
+      window: `transitions` (T = 1: o_t), `lapo` (T = k + 2: o_{t-k}, ..., o_{t+1}),
+        `n_step` (T = k + 1 + K: o_{t-k}, ..., o_{t+K}) or `chunk` (T = K: o_t, ...,
+        o_{t+K-1}, with the actions of all); those whose future runs over the end of the
+        episode are left out.
+      context_len: k of `lapo` and `n_step`.
+      k_step_preds: K of `n_step` and `chunk`.
       fields: names of the fields of a batch.
       num_trajs: number of training trajectories, -1 for all.
       num_examples: number of training transitions, -1 for all; with it, every window is
-        about a step that has a successor.
+        about one of them; the actions of its other steps do not count as known.
       train_frac: fraction of the trajectories to train on.
       latents: name of latents beside the dataset, whose fields join the batch; windows
         about a step without a successor, hence without a latent, are left out.
@@ -52,6 +58,9 @@ class WindowDataset:
       memory_budget_gib: size of the fields, in GiB, beyond which training reads the
         stored files in a shuffled order instead of drawing from all windows at once.
       subset_seed: seeds `num_trajs` and `num_examples`.
+      statistics_source: dataset whose states' mean and deviation the spec carries, over
+        its own first `train_frac`; by default `source`. They do not depend on the
+        trajectories and transitions drawn.
 
     Attributes:
       element_spec: the spec of a batch without its batch axis.
@@ -68,6 +77,7 @@ class WindowDataset:
         source: rlds_reader.RldsReader,
         window: str,
         context_len: int = 1,
+        k_step_preds: int = 1,
         fields: Sequence[str] = (specs.OBSERVATION,),
         num_trajs: int = -1,
         num_examples: int = -1,
@@ -78,17 +88,19 @@ class WindowDataset:
         disjoint_levels: bool = True,
         memory_budget_gib: float = 8.0,
         subset_seed: int = 0,
+        statistics_source: rlds_reader.RldsReader | None = None,
     ):
         self.source = source
         self.fields = tuple(fields)
-        self._kind = window_index.window_kind(window, context_len)
+        self._kind = window_index.window_kind(window, context_len, k_step_preds)
         self._store = latent_store.LatentStore(source, latents) if latents else None
         self._replace_action = replace_action_with_latent
         self._memory_budget_gib = memory_budget_gib
         self._check_fields()
+        self._statistics_source = statistics_source or source
         self.element_spec = {
             field: spec.with_time(self._kind.length)
-            for field, spec in self._step_spec().items()
+            for field, spec in self._step_spec(train_frac).items()
         }
         train, heldout = subsets.split_trajectories(
             source.lengths, train_frac, source.level_seeds if disjoint_levels else None
@@ -100,7 +112,7 @@ class WindowDataset:
         )
         self._heldout_bases, self._heldout_firsts = make_bases(heldout)
         self.fingerprint = self._digest(
-            window=window,
+            window=window if k_step_preds == 1 else f"{window} {k_step_preds}",
             context_len=context_len,
             num_trajs=num_trajs,
             num_examples=num_examples,
@@ -273,9 +285,22 @@ class WindowDataset:
             buffer_windows=int(self._memory_budget_gib * 2**29 / window_bytes),
         )
 
-    def _step_spec(self) -> dict[str, specs.ArraySpec]:
+    def _step_spec(self, train_frac: float) -> dict[str, specs.ArraySpec]:
         source = self.source.element_spec
         spec = {field: source[field] for field in self.fields}
+        if specs.OBSERVATION in spec:
+            states = self._statistics_source
+            spec[specs.OBSERVATION] = field_statistics.standardized(
+                spec[specs.OBSERVATION],
+                states,
+                subsets.count_training(len(states.lengths), train_frac),
+            )
+        if specs.ACTION in spec:
+            spec[specs.ACTION] = field_statistics.bounded(
+                spec[specs.ACTION],
+                self.source,
+                subsets.count_training(len(self.source.lengths), train_frac),
+            )
         if self._store is not None:
             latents = self._store.element_spec
             action = latents.pop(specs.ACTION, None)
@@ -285,7 +310,10 @@ class WindowDataset:
                         f"{self._store.directory} holds no actions, which "
                         "replace_action_with_latent needs."
                     )
-                spec[specs.ACTION] = action
+                bounds = source.get(specs.ACTION, action)
+                spec[specs.ACTION] = dataclasses.replace(
+                    action, minimum=bounds.minimum, maximum=bounds.maximum
+                )
             spec.update(latents)
         return spec
 
@@ -327,6 +355,8 @@ class WindowDataset:
     def _digest(self, **settings) -> str:
         settings["fields"] = list(self.element_spec)
         settings["source"] = self.source.fingerprint
+        if self._statistics_source is not self.source:
+            settings["statistics"] = self._statistics_source.fingerprint
         settings["latents"] = self._store.fingerprint if self._store else None
         settings["streamed"] = self.streamed_fields
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -8,6 +8,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+KINDS = ("chunk", "lapo", "n_step", "transitions")
+
 
 @dataclasses.dataclass(frozen=True)
 class WindowKind:
@@ -16,10 +18,12 @@ class WindowKind:
     Attributes:
       before: steps before t.
       after: steps after t.
+      last_action: of these, the last one whose action must be real.
     """
 
     before: int
     after: int
+    last_action: int = 0
 
     @property
     def length(self) -> int:
@@ -27,22 +31,35 @@ class WindowKind:
         return self.before + 1 + self.after
 
 
-def window_kind(name: str, context_len: int) -> WindowKind:
-    """`transitions` is o_t alone, `lapo` is o_{t-k}, ..., o_t, o_{t+1}.
+def window_kind(name: str, context_len: int, k_step_preds: int = 1) -> WindowKind:
+    """The steps of windows by their name, with k past and K future steps.
+
+    `transitions`: o_t alone.
+    `lapo`: o_{t-k}, ..., o_t, o_{t+1}.
+    `n_step`: o_{t-k}, ..., o_t, ..., o_{t+K}, with the actions up to a_{t+K-1}.
+    `chunk`: o_t, ..., o_{t+K-1}, with the action of each, K in all.
 
     Args:
       name: name of the kind.
-      context_len: k, steps before t; of no effect on `transitions`.
+      context_len: k, of effect on `lapo` and `n_step`.
+      k_step_preds: K, of effect on `n_step` and `chunk`.
 
     Raises:
-      ValueError: an unknown name or a negative context.
+      ValueError: an unknown name, a negative context or no step to predict.
     """
+    if name not in KINDS:
+        raise ValueError(f"window must be one of {list(KINDS)}, got {name!r}.")
     if context_len < 0:
         raise ValueError(f"context_len must be at least 0, got {context_len}.")
-    kinds = {"transitions": WindowKind(0, 0), "lapo": WindowKind(context_len, 1)}
-    if name not in kinds:
-        raise ValueError(f"window must be one of {sorted(kinds)}, got {name!r}.")
-    return kinds[name]
+    if k_step_preds < 1:
+        raise ValueError(f"k_step_preds must be at least 1, got {k_step_preds}.")
+    last = k_step_preds - 1
+    return {
+        "transitions": WindowKind(0, 0),
+        "lapo": WindowKind(context_len, 1),
+        "n_step": WindowKind(context_len, k_step_preds, last_action=last),
+        "chunk": WindowKind(0, last, last_action=last),
+    }[name]
 
 
 def steps_of(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -71,13 +88,13 @@ def window_bases(
       lengths: steps of each episode, int64 `[E]`.
       pad_start: keep windows that begin before their episode, whose first step is then
         repeated, instead of leaving them out.
-      last_step_valid: whether the last step's action is real.
+      last_step_valid: whether the action of an episode's last step is real.
 
     Returns:
       Base step of each window and first step of its episode, int64 `[W]` each.
     """
     skipped = 0 if pad_start else kind.before
-    cut = max(kind.after, 0 if last_step_valid else 1)
+    cut = max(kind.after, kind.last_action + (0 if last_step_valid else 1))
     counts = np.maximum(lengths - skipped - cut, 0)
     return steps_of(starts + skipped, counts), np.repeat(starts, counts)
 

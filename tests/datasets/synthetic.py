@@ -69,3 +69,48 @@ def write(
 def reader(data_dir: str | pathlib.Path, **kwargs) -> rlds_reader.RldsReader:
     kwargs = {"dataset_name": NAME, **kwargs}
     return rlds_reader.RldsReader(data_dir=str(data_dir), **kwargs)
+
+
+def write_states(
+    data_dir: str | pathlib.Path, lengths: list[int], poison: int | None = None
+) -> dict[str, np.ndarray]:
+    """Writes a dataset of states and continuous actions, returns all its steps.
+
+    States are drawn with a mean and a spread of their own in two components; the third
+    is 5 throughout. Episodes from number `poison` on are far from the others.
+    """
+    directory = pathlib.Path(data_dir) / NAME / "1.0.0"
+    directory.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    episodes = []
+    for number, length in enumerate(lengths):
+        state = rng.standard_normal((length, 3)) * (2, 0.1, 0) + (100, -1, 5)
+        if poison is not None and number >= poison:
+            state *= 1e6
+        episodes.append(
+            collect.Episode(
+                observation=state.astype(np.float32),
+                action=rng.uniform(-1, 1, (length, 2)).astype(np.float32),
+                reward=np.zeros(length, np.float32),
+                terminal=True,
+                level_seed=number,
+                episode_return=0.0,
+            )
+        )
+    info = rlds_writer.split_info(directory, NAME, "train", [len(lengths)])
+    rlds_writer.write_shard(
+        info.filepaths[0], ((f"e{n}", episode) for n, episode in enumerate(episodes))
+    )
+    rlds_writer.write_metadata(
+        directory,
+        rlds_writer.episode_features(
+            specs.ArraySpec((3,), "float32"), specs.ArraySpec((2,), "float32")
+        ),
+        [rlds_writer.split_info(directory, NAME, "train", [len(lengths)])],
+        {},
+        "States.",
+    )
+    return {
+        field: np.concatenate([getattr(each, field) for each in episodes])
+        for field in (specs.OBSERVATION, specs.ACTION)
+    }

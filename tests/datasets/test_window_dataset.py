@@ -57,6 +57,46 @@ def test_lapo_windows_align_and_never_cross_an_episode(source, context_len):
     np.testing.assert_array_equal(batch[specs.IS_FIRST], step == 0)
 
 
+@pytest.mark.parametrize("context_len,k_step_preds", [(0, 1), (2, 1), (1, 4), (0, 3)])
+@pytest.mark.parametrize("last_step_valid", [True, False])
+def test_n_step_windows_align(tmp_path, context_len, k_step_preds, last_step_valid):
+    synthetic.write(tmp_path, LENGTHS)
+    source = synthetic.reader(tmp_path, last_step_valid=last_step_valid)
+    sizes = {"context_len": context_len, "k_step_preds": k_step_preds}
+    dataset = make(source, "n_step", train_frac=1.0, **sizes)
+    length = context_len + 1 + k_step_preds
+    assert dataset.element_spec[specs.ACTION].shape == (length,)
+    batch = one_pass(dataset)
+    where = indices(batch)
+    # The last observation has no action of its own to predict, so it need not be valid.
+    expected = [
+        [[e, max(0, t + d)] for d in range(-context_len, k_step_preds + 1)]
+        for e, n in enumerate(LENGTHS)
+        for t in range(n - k_step_preds)
+    ]
+    np.testing.assert_array_equal(where, expected)
+    truth = (7 * where[..., 0] + where[..., 1]) % 15
+    np.testing.assert_array_equal(batch[specs.ACTION], truth)
+    other = make(source, "n_step", context_len=context_len, k_step_preds=2)
+    assert other.fingerprint != dataset.fingerprint
+
+
+@pytest.mark.parametrize("last_step_valid", [True, False])
+def test_every_action_of_a_chunk_is_real(tmp_path, last_step_valid):
+    synthetic.write(tmp_path, LENGTHS)
+    source = synthetic.reader(tmp_path, last_step_valid=last_step_valid)
+    batch = one_pass(make(source, "chunk", k_step_preds=4, train_frac=1.0))
+    expected = [
+        [[e, t + d] for d in range(4)]
+        for e, n in enumerate(LENGTHS)
+        for t in range(n - 3 - (not last_step_valid))
+    ]
+    where = indices(batch)
+    np.testing.assert_array_equal(where, expected)
+    truth = (7 * where[..., 0] + where[..., 1]) % 15
+    np.testing.assert_array_equal(batch[specs.ACTION], truth)
+
+
 def test_without_padding_windows_need_their_whole_context(source):
     dataset = make(source, context_len=2, train_frac=1.0, pad_start=False)
     expected = [
@@ -134,11 +174,12 @@ def test_streaming_gives_the_same_windows(source):
 
 def test_both_windows_label_the_same_transitions(source):
     labels = {}
-    for window in ("lapo", "transitions"):
+    for window in ("lapo", "transitions", "n_step"):
         dataset = make(source, window, num_trajs=6, num_examples=11, subset_seed=5)
         assert dataset.num_train_windows == 11
         labels[window] = dataset.train_bases
     np.testing.assert_array_equal(labels["lapo"], labels["transitions"])
+    np.testing.assert_array_equal(labels["lapo"], labels["n_step"])
     fewer = make(source, num_trajs=6, num_examples=4, subset_seed=5)
     assert set(fewer.train_bases) < set(labels["lapo"])
     other = make(source, num_trajs=6, num_examples=11, subset_seed=6)
@@ -283,7 +324,8 @@ def test_errors_state_the_rule(source):
         (dict(num_trajs=0), "num_trajs must be -1 or at least 1, got 0"),
         (dict(num_examples=999), "num_examples must be at most the 42 training tr"),
         (dict(train_frac=0.0), "train_frac must be above 0"),
-        (dict(window="n_step"), "window must be one of"),
+        (dict(window="n_steps"), "window must be one of"),
+        (dict(window="n_step", k_step_preds=0), "k_step_preds must be at least 1"),
         (dict(context_len=-1), "context_len must be at least 0"),
         (dict(fields=("rewards",)), "fields must be some of"),
         (dict(latents="nope"), "There are no latents 'nope'"),
