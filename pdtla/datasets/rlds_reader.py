@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 from absl import logging
 from tqdm import auto as tqdm
 
 from pdtla import specs
-from pdtla.datasets import dataset_directory, episode_arrays, rlds_decoding
+from pdtla.datasets import dataset_directory, episode_arrays, step_field, stored_split
 
 _STEP_FIELDS = (
     specs.OBSERVATION,
@@ -24,12 +23,12 @@ _STEP_FIELDS = (
     specs.IS_LAST,
     specs.IS_TERMINAL,
 )
-# Types on disk that no module computes with.
-_NARROWED = {"float64": "float32", "int64": "int32"}
-_SAMPLE_BYTES = 1 << 16
-_READ_BYTES = 1 << 22
+# TFDS converts D4RL so that an episode may end with a made-up step: zeros, or the last
+# observation of the whole dataset.
+_MADE_UP_LAST_STEP = "d4rl_"
 # Of larger datasets images are decoded when asked for: they may be streamed instead.
 _LARGE_BYTES = 8 << 30
+LAST_STEP_VALID = "last_step_valid"  # in the metadata of datasets
 
 
 class RldsReader:
@@ -44,10 +43,16 @@ class RldsReader:
       config: name of the builder config, if it is not in `dataset_name`.
       split: name of a whole split.
       field_map: for a field of ours the path of the dataset's field under `steps`, as
-        {"observation": "observation/image"}; other fields go by their RLDS names.
+        {"observation": "observation/image"}, or several paths, whose arrays are joined
+        into a vector; other fields go by their RLDS names.
+      image_size: height and width, or one number for both, that images are resized to
+        when they are decoded; None keeps them as they are.
       num_actions: number of discrete actions, where the dataset does not tell.
       last_step_valid: whether an episode's last step holds a real action and reward, as
-        in our own datasets, rather than the final observation alone, as RLDS allows.
+        in our own datasets, rather than the final observation alone, as RLDS allows;
+        None for what the metadata say, which is yes unless they say no.
+      drop_last_step: leave out the last step of every episode; None for what D4RL needs
+        and others do not.
       action_bounds: lowest and highest value of continuous actions, or "data" for those
         of the training trajectories.
       cache_dir: where decoded fields go, by default into the dataset's directory.
@@ -74,22 +79,27 @@ class RldsReader:
         data_dir: str,
         config: str | None = None,
         split: str = "train",
-        field_map: Mapping[str, str] | None = None,
+        field_map: Mapping[str, str | Sequence[str]] | None = None,
+        image_size: int | tuple[int, int] | None = None,
         num_actions: int | None = None,
-        last_step_valid: bool = True,
+        last_step_valid: bool | None = None,
+        drop_last_step: bool | None = None,
         action_bounds: tuple[float, float] | str = (-1.0, 1.0),
         cache_dir: str | None = None,
     ):
         self.directory = dataset_directory.find(data_dir, dataset_name, config)
-        self._builder = tfds.builder_from_directory(str(self.directory))
+        self._stored = stored_split.StoredSplit(self.directory, split)
         self.split = split
-        self.last_step_valid = last_step_valid
         self.action_bounds = action_bounds
         self._num_actions = num_actions
-        self._field_map = dict(field_map or {})
-        self._split_info = self._find_split()
-        self._shards = self._find_shards()
-        self.metadata = dict(self._builder.info.metadata or {})
+        if drop_last_step is None:
+            drop_last_step = self._stored.name.startswith(_MADE_UP_LAST_STEP)
+        self._drop_last_step = drop_last_step
+        self._fields = self._make_fields(dict(field_map or {}), image_size)
+        self.metadata = self._stored.metadata
+        if last_step_valid is None:
+            last_step_valid = self.metadata.get(LAST_STEP_VALID, True)
+        self.last_step_valid = last_step_valid
         self.fingerprint = self._fingerprint()
         cache = pathlib.Path(cache_dir) if cache_dir else self.directory / "decoded"
         self._arrays = episode_arrays.EpisodeArrays(
@@ -103,6 +113,11 @@ class RldsReader:
         self.level_seeds = None if levels is None else np.array(levels, np.int64)
 
     @property
+    def paths(self) -> list[str]:
+        """All fields of the stored steps, whichever are mapped."""
+        return step_field.leaf_paths(self._stored.steps)
+
+    @property
     def num_steps(self) -> int:
         """Steps of all episodes."""
         return int(self.lengths.sum())
@@ -110,12 +125,7 @@ class RldsReader:
     @functools.cached_property
     def element_spec(self) -> dict[str, specs.ArraySpec]:
         """The spec of one step of every field there is."""
-        fields = {}
-        for field in (*_STEP_FIELDS, *self._field_map):
-            feature = rlds_decoding.find_feature(self._steps, self._path(field))
-            if feature is not None:
-                fields[field] = self._array_spec(field, feature)
-        return fields
+        return {name: self._spec(name) for name in self._fields}
 
     def array(self, field: str) -> np.ndarray:
         """All steps of a field, `[N, ...]`, mapped from disk.
@@ -123,13 +133,17 @@ class RldsReader:
         Raises:
           ValueError: the dataset has no such field.
         """
-        spec = self._field_spec(field)
-        path = self._path(field)
-        if not self._arrays.has(path):
+        if field not in self._fields:
+            raise ValueError(
+                f"{self.directory} has no field {field!r} in its steps; "
+                f"it has {sorted(self._fields)}."
+            )
+        spec, key = self.element_spec[field], self.key(field)
+        if not self._arrays.has(key):
             with self._arrays.lock():
-                if not self._arrays.has(path):
+                if not self._arrays.has(key):
                     self._decode((field,))
-        array = self._arrays.open(path)
+        array = self._arrays.open(key)
         if array.shape != (self.num_steps, *spec.shape):
             raise OSError(
                 f"Field {field!r} should have the shape "
@@ -137,14 +151,18 @@ class RldsReader:
             )
         return array
 
+    def key(self, field: str) -> str:
+        """Names what the values of a field are made from, and how."""
+        return self._fields[field].key
+
     def decoded_path(self, field: str) -> pathlib.Path:
         """Where what is known about a decoded field goes, without an ending."""
-        return self._arrays.path(self._path(field))
+        return self._arrays.path(self.key(field))
 
     @property
     def shard_lengths(self) -> tuple[int, ...]:
         """Episodes in each stored file."""
-        return tuple(self._split_info.shard_lengths)
+        return self._stored.shard_lengths
 
     def read_episodes(
         self, shards: tf.Tensor | Sequence[int], fields: Sequence[str]
@@ -159,91 +177,56 @@ class RldsReader:
           For each episode its number and its fields `[T, ...]`, together with what the
           dataset says about it: `length`, and `episode_id` and `level_seed` if known.
         """
-        lengths = np.array(self.shard_lengths, np.int64)
-        paths = tf.constant([str(path) for path in self._shards])
-        begins = tf.constant(np.cumsum(lengths) - lengths)
-        features = self._builder.info.features
-        skip = {specs.STEPS: tfds.decode.SkipDecoding()}
+        decode = functools.partial(self._decode_episode, fields=fields)
+        return self._stored.read(shards, decode)
 
-        def read_shard(shard: tf.Tensor) -> tf.data.Dataset:
-            records = tf.data.TFRecordDataset(paths[shard], buffer_size=_READ_BYTES)
-            return records.enumerate(begins[shard])
+    def _make_fields(
+        self,
+        field_map: dict[str, str | Sequence[str]],
+        image_size: int | tuple[int, int] | None,
+    ) -> dict[str, step_field.StepField]:
+        """The fields that are mapped, and those that go by their RLDS names."""
+        steps = self._stored.steps
+        own = {
+            name: name
+            for name in _STEP_FIELDS
+            if name in steps and step_field.is_array(steps[name])
+        }
+        size = (image_size, image_size) if isinstance(image_size, int) else image_size
+        try:
+            return {
+                name: step_field.StepField(
+                    name,
+                    steps,
+                    (paths,) if isinstance(paths, str) else tuple(paths),
+                    size and tuple(size),
+                )
+                for name, paths in (own | field_map).items()
+            }
+        except ValueError as error:
+            raise ValueError(f"{self.directory}: {error}") from None
 
-        def decode(number: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, dict]:
-            episode = features.deserialize_example(record, decoders=skip)
-            return number, self._decode_episode(episode, fields)
-
-        records = tf.data.Dataset.from_tensor_slices(shards).flat_map(read_shard)
-        return records.map(decode, num_parallel_calls=2, deterministic=True).prefetch(2)
-
-    @property
-    def _steps(self) -> tfds.features.FeaturesDict:
-        return self._builder.info.features[specs.STEPS].feature
-
-    def _path(self, field: str) -> str:
-        return self._field_map.get(field, field)
-
-    def _field_spec(self, field: str) -> specs.ArraySpec:
-        if field not in self.element_spec:
-            raise ValueError(
-                f"{self.directory} has no field {field!r} in its steps; "
-                f"it has {sorted(self.element_spec)}."
-            )
-        return self.element_spec[field]
-
-    def _array_spec(self, field: str, feature) -> specs.ArraySpec:
-        dtype = np.dtype(feature.np_dtype).name
-        values = getattr(feature, "num_classes", None)
-        if field == specs.ACTION and values is None:
-            values = self._num_actions
-        spec = specs.ArraySpec(
-            tuple(feature.shape), _NARROWED.get(dtype, dtype), num_values=values
-        )
-        if field == specs.ACTION and spec.dtype.startswith("float"):
-            if self.action_bounds != "data":
-                minimum, maximum = self.action_bounds
-                spec = dataclasses.replace(spec, minimum=minimum, maximum=maximum)
-        return spec
-
-    def _find_split(self) -> tfds.core.SplitInfo:
-        splits = self._builder.info.splits
-        if specs.STEPS not in self._builder.info.features:
-            raise ValueError(f"{self.directory} is not in RLDS form: it has no steps.")
-        if self._builder.info.file_format != tfds.core.FileFormat.TFRECORD:
-            raise ValueError(
-                f"{self.directory} must be stored as TFRecord files, "
-                f"got {self._builder.info.file_format}."
-            )
-        if self.split not in list(splits):
-            raise ValueError(
-                f"{self.directory} has no split {self.split!r}; "
-                f"it has {sorted(splits)}."
-            )
-        return splits[self.split]
-
-    def _find_shards(self) -> list[pathlib.Path]:
-        paths = [pathlib.Path(path) for path in self._split_info.filepaths]
-        for path in paths:
-            if not path.exists():
-                raise FileNotFoundError(f"The shard {path} is missing.")
-        return paths
+    def _spec(self, name: str) -> specs.ArraySpec:
+        spec = self._fields[name].spec
+        if name != specs.ACTION:
+            return spec
+        if not spec.dtype.startswith("float"):
+            values = spec.num_values or self._num_actions
+            return dataclasses.replace(spec, num_values=values)
+        if self.action_bounds == "data":
+            return spec
+        minimum, maximum = self.action_bounds
+        return dataclasses.replace(spec, minimum=minimum, maximum=maximum)
 
     def _fingerprint(self) -> str:
-        """Hashes the schema, and of every shard the size, the head and the tail."""
-        digest = hashlib.sha256((self.directory / "features.json").read_bytes())
-        digest.update(self.split.encode())
-        for path in self._shards:
-            size = path.stat().st_size
-            digest.update(f"{path.name} {size}\n".encode())
-            with open(path, "rb") as file:
-                digest.update(file.read(_SAMPLE_BYTES))
-                file.seek(max(0, size - _SAMPLE_BYTES))
-                digest.update(file.read(_SAMPLE_BYTES))
-        return digest.hexdigest()
+        if not self._drop_last_step:
+            return self._stored.fingerprint()
+        text = f"{self._stored.fingerprint()} without last steps"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _decode_first(self) -> dict:
         """Decodes all fields, of large datasets all but images, and the index."""
-        large = sum(path.stat().st_size for path in self._shards) > _LARGE_BYTES
+        large = self._stored.num_bytes > _LARGE_BYTES
         fields = tuple(
             field
             for field, spec in self.element_spec.items()
@@ -261,37 +244,24 @@ class RldsReader:
 
     def _episodes(self, fields: tuple[str, ...], index: dict) -> Iterator[dict]:
         """Yields fields of all episodes in stored order, notes the rest in `index`."""
-        episodes = self.read_episodes(range(len(self._shards)), fields)
-        expected = 0
-        total = sum(self.shard_lengths)
-        with tqdm.tqdm(
-            total=total, desc=f"Decoding {self.split}", unit="ep", disable=None
-        ) as bar:
-            try:
-                for number, episode in episodes.as_numpy_iterator():
-                    if number != expected:
-                        raise OSError(f"{self._shard_of(expected)} lacks an episode.")
-                    expected += 1
-                    rlds_decoding.note_episode(episode, index)
-                    yield {self._path(field): episode[field] for field in fields}
-                    bar.update()
-            except (tf.errors.OpError, ValueError) as error:
-                raise OSError(
-                    f"{self._shard_of(expected)} is damaged: "
-                    f"{str(error).splitlines()[0][:200]}"
-                ) from None
-        if expected != total:
-            raise OSError(f"{self._shard_of(expected)} lacks an episode.")
+        decode = functools.partial(self._decode_episode, fields=fields)
+        for episode in tqdm.tqdm(
+            self._stored.iterate(decode),
+            total=sum(self.shard_lengths),
+            desc=f"Decoding {self.split}",
+            unit="ep",
+            disable=None,
+        ):
+            _note_episode(episode, index)
+            yield {self.key(field): episode[field] for field in fields}
         if None in index["level_seeds"]:
             index["level_seeds"] = None
-
-    def _shard_of(self, episode: int) -> pathlib.Path:
-        shard = np.searchsorted(np.cumsum(self.shard_lengths), episode, side="right")
-        return self._shards[min(shard, len(self._shards) - 1)]
 
     def _decode_episode(self, episode: dict, fields: tuple[str, ...]) -> dict:
         """Decodes a whole episode at once where the encoding allows."""
         steps = episode[specs.STEPS]
+        if self._drop_last_step:
+            steps = tf.nest.map_structure(lambda stored: stored[:-1], steps)
         arrays = {
             name: episode[name]
             for name in ("episode_id", "level_seed")
@@ -299,11 +269,15 @@ class RldsReader:
         }
         arrays["length"] = tf.shape(tf.nest.flatten(steps)[0])[0]
         for field in fields:
-            path = self._path(field)
-            value = functools.reduce(
-                lambda tree, key: tree[key], path.split("/"), steps
-            )
-            feature = rlds_decoding.find_feature(self._steps, path)
-            decoded = rlds_decoding.decode_steps(value, feature)
-            arrays[field] = tf.cast(decoded, self.element_spec[field].dtype)
+            arrays[field] = self._fields[field].decode(steps)
         return arrays
+
+
+def _note_episode(episode: dict, index: dict) -> None:
+    """Appends length, id and level of an episode to the lists of `index`."""
+    number = len(index["lengths"])
+    index["lengths"].append(int(episode["length"]))
+    name = episode.get("episode_id", number)
+    index["episode_ids"].append(name.decode() if isinstance(name, bytes) else str(name))
+    level = episode.get("level_seed", -1)
+    index["level_seeds"].append(None if level == -1 else int(level))

@@ -1,6 +1,5 @@
 """`WindowDataset`, windows of a dataset's steps as training and held-out batches."""
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -12,11 +11,11 @@ from absl import logging
 
 from pdtla import specs
 from pdtla.datasets import (
-    field_statistics,
     latent_store,
     pipeline,
     rlds_reader,
     subsets,
+    window_fields,
     window_index,
     window_stream,
 )
@@ -96,11 +95,18 @@ class WindowDataset:
         self._store = latent_store.LatentStore(source, latents) if latents else None
         self._replace_action = replace_action_with_latent
         self._memory_budget_gib = memory_budget_gib
-        self._check_fields()
         self._statistics_source = statistics_source or source
+        step_spec = window_fields.step_spec(
+            source,
+            self.fields,
+            train_frac=train_frac,
+            statistics_source=self._statistics_source,
+            store=self._store,
+            replace_action=replace_action_with_latent,
+        )
         self.element_spec = {
             field: spec.with_time(self._kind.length)
-            for field, spec in self._step_spec(train_frac).items()
+            for field, spec in step_spec.items()
         }
         train, heldout = subsets.split_trajectories(
             source.lengths, train_frac, source.level_seeds if disjoint_levels else None
@@ -285,48 +291,6 @@ class WindowDataset:
             buffer_windows=int(self._memory_budget_gib * 2**29 / window_bytes),
         )
 
-    def _step_spec(self, train_frac: float) -> dict[str, specs.ArraySpec]:
-        source = self.source.element_spec
-        spec = {field: source[field] for field in self.fields}
-        if specs.OBSERVATION in spec:
-            states = self._statistics_source
-            spec[specs.OBSERVATION] = field_statistics.standardized(
-                spec[specs.OBSERVATION],
-                states,
-                subsets.count_training(len(states.lengths), train_frac),
-            )
-        if specs.ACTION in spec:
-            spec[specs.ACTION] = field_statistics.bounded(
-                spec[specs.ACTION],
-                self.source,
-                subsets.count_training(len(self.source.lengths), train_frac),
-            )
-        if self._store is not None:
-            latents = self._store.element_spec
-            action = latents.pop(specs.ACTION, None)
-            if self._replace_action:
-                if action is None:
-                    raise ValueError(
-                        f"{self._store.directory} holds no actions, which "
-                        "replace_action_with_latent needs."
-                    )
-                bounds = source.get(specs.ACTION, action)
-                spec[specs.ACTION] = dataclasses.replace(
-                    action, minimum=bounds.minimum, maximum=bounds.maximum
-                )
-            spec.update(latents)
-        return spec
-
-    def _check_fields(self) -> None:
-        unknown = sorted(set(self.fields) - set(self.source.element_spec))
-        if unknown or not self.fields:
-            raise ValueError(
-                f"fields must be some of {sorted(self.source.element_spec)} for "
-                f"{self.source.directory}, got {list(self.fields)}."
-            )
-        if self._replace_action and self._store is None:
-            raise ValueError("replace_action_with_latent needs the name of latents.")
-
     def _bases(
         self,
         trajectories: np.ndarray,
@@ -357,6 +321,9 @@ class WindowDataset:
         settings["source"] = self.source.fingerprint
         if self._statistics_source is not self.source:
             settings["statistics"] = self._statistics_source.fingerprint
+        keys = {field: self.source.key(field) for field in self.fields}
+        if any(field != key for field, key in keys.items()):
+            settings["made_from"] = keys
         settings["latents"] = self._store.fingerprint if self._store else None
         settings["streamed"] = self.streamed_fields
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
