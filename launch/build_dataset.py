@@ -21,7 +21,7 @@ _NUM_WORKERS = flags.DEFINE_integer(
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace a dataset that was built with other settings."
 )
-_BASE_FILE = "gin/data/build_procgen.gin"
+_BASE_FILE = "gin/data/build.gin"
 
 
 def main(argv: list[str]) -> None:
@@ -30,14 +30,14 @@ def main(argv: list[str]) -> None:
     configs.parse_gin(
         flags.FLAGS.gin_file,
         flags.FLAGS.gin_bindings,
-        roots=[build.build_procgen_dataset],
+        roots=[build.build],
         base_file=_BASE_FILE,
     )
     if flags.FLAGS.dry_run:
         sys.stdout.write(gin.config_str() + "\n")
         return
     arguments = {"data_dir": _DATA_DIR.value} if _DATA_DIR.value else {}
-    build_dataset = gin.get_configurable(build.build_procgen_dataset)
+    build_dataset = gin.get_configurable(build.build)
     try:
         directory = build_dataset(
             num_workers=_NUM_WORKERS.value, overwrite=_OVERWRITE.value, **arguments

@@ -48,10 +48,10 @@ class Chain:
         self._parse(
             [f"{self.preset}/data.gin"],
             {"DATA_DIR": self.data_dir},
-            [build.build_procgen_dataset],
-            base_file="gin/data/build_procgen.gin",
+            [build.build],
+            base_file="gin/data/build.gin",
         )
-        make = gin.get_configurable(build.build_procgen_dataset)
+        make = gin.get_configurable(build.build)
         with set_up.setting_up():
             return self._timed("dataset", make)
 

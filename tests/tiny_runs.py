@@ -4,13 +4,14 @@ Import the fixtures into a `conftest.py`. What they make is found again where it
 so that several directories can share it.
 """
 
+import functools
 import pathlib
 
 import gin
 import pytest
 import tensorflow as tf
 
-from pdtla.datasets import build, latent_store, rlds_reader
+from pdtla.datasets import build, latent_store, procgen_settings, rlds_reader
 from pdtla.latent_actions import labeller, relabel
 from pdtla.training import configs
 from pdtla.training import train as train_lib
@@ -105,15 +106,18 @@ def cut(path: pathlib.Path) -> None:
 def maze(tmp_path_factory) -> pathlib.Path:
     """Data directory with 24 maze episodes of at most 16 steps, played for real."""
     data_dir = tmp_path_factory.getbasetemp() / "maze"
-    build.build_procgen_dataset(
+    build.build(
         env_id="maze",
         data_dir=str(data_dir),
+        settings=functools.partial(
+            procgen_settings.ProcgenSettings,
+            max_episode_steps=16,
+            use_backgrounds=False,
+            restrict_themes=True,
+            epsilon=0.2,
+        ),
         num_trajs=24,
         num_test_trajs=1,
-        max_episode_steps=16,
-        use_backgrounds=False,
-        restrict_themes=True,
-        epsilon=0.2,
         num_workers=1,
     )
     return data_dir

@@ -1,57 +1,42 @@
-"""`build_procgen_dataset`, what `launch.build_dataset` configures and calls."""
+"""`build`, what `launch.build_dataset` configures and calls."""
 
 import dataclasses
+import importlib
 import os
 import pathlib
 import tempfile
+from collections.abc import Callable
 
 import tensorflow_datasets as tfds
 from absl import logging
 
-from pdtla.datasets import procgen_shards
-from pdtla.datasets.procgen_dataset import procgen_dataset_dataset_builder
-from pdtla.environments import levels
+from pdtla.datasets import build_settings, rlds_builder
 from pdtla.experts import expert as expert_lib
 
 
-def build_procgen_dataset(
+def build(
     *,
     env_id: str,
     data_dir: str,
+    settings: Callable[..., build_settings.BuildSettings],
     num_trajs: int = 500,
     num_test_trajs: int = 50,
     expert: expert_lib.Expert | None = None,
-    epsilon: float = 0.0,
-    distribution_mode: str = "easy",
-    start_level: int = 0,
-    num_levels: int = levels.EVALUATION_START,
-    test_start_level: int = levels.EVALUATION_START,
-    num_test_levels: int = levels.ALL_SEEDS - levels.EVALUATION_START,
-    use_backgrounds: bool = True,
-    restrict_themes: bool = False,
-    max_episode_steps: int | None = None,
     seed: int = 0,
     num_workers: int | None = None,
     overwrite: bool = False,
 ) -> pathlib.Path:
-    """Builds `procgen_dataset/<env_id>` unless it is there with the same settings.
+    """Builds the dataset of an environment unless it is there with the same settings.
 
     Args:
-      env_id: one of the 16 games.
+      env_id: the game or task.
       data_dir: the directory that TFDS datasets are under.
+      settings: makes the settings of the environment's family from `env_id`,
+        `num_trajs`, `num_test_trajs` and `seed`.
       num_trajs: episodes of the split `train`.
       num_test_trajs: episodes of the split `test`, on other levels.
-      expert: who plays, by default the best expert there is for the game.
-      epsilon: probability of a uniformly random action instead of the expert's.
-      distribution_mode: Procgen's difficulty.
-      start_level: first level seed of `train`.
-      num_levels: number of levels of `train`.
-      test_start_level: first level seed of `test`.
-      num_test_levels: number of levels of `test`.
-      use_backgrounds: draw background images.
-      restrict_themes: draw each kind of object with one image only.
-      max_episode_steps: step limit, None for the game's own.
-      seed: seeds levels, noise and the default expert.
+      expert: who plays, by default the best expert there is.
+      seed: seeds levels, noise and experts.
       num_workers: processes that play, by default one a core; of no effect on the data.
       overwrite: replace a dataset that was built with other settings, and all latents
         beside it.
@@ -62,26 +47,14 @@ def build_procgen_dataset(
     Raises:
       ValueError: settings that cannot be, or a dataset with other settings is there.
     """
-    settings = procgen_shards.ProcgenSettings(
-        env_id=env_id,
-        num_trajs=num_trajs,
-        num_test_trajs=num_test_trajs,
-        distribution_mode=distribution_mode,
-        start_level=start_level,
-        num_levels=num_levels,
-        test_start_level=test_start_level,
-        num_test_levels=num_test_levels,
-        use_backgrounds=use_backgrounds,
-        restrict_themes=restrict_themes,
-        max_episode_steps=max_episode_steps,
-        epsilon=epsilon,
-        seed=seed,
+    made = settings(
+        env_id=env_id, num_trajs=num_trajs, num_test_trajs=num_test_trajs, seed=seed
     )
-    builder = procgen_dataset_dataset_builder.Builder(
-        settings=settings,
-        player=expert,
+    builder = _builder_class(made)(
+        settings=made,
+        expert=expert,
         num_workers=num_workers or os.cpu_count() or 1,
-        config=env_id,
+        config=made.config_name,
         data_dir=str(pathlib.Path(data_dir).expanduser()),
     )
     directory = pathlib.Path(builder.data_dir)
@@ -102,20 +75,21 @@ def build_procgen_dataset(
             download_dir=unused,
             download_config=tfds.download.DownloadConfig(download_mode=mode),
         )
-    metadata = builder.info.metadata
-    logging.info(
-        "%s: %d episodes, %d steps, return %.2f (standard error %.2f) of %s.",
-        directory,
-        settings.num_trajs,
-        metadata["num_steps"],
-        metadata["return_mean"],
-        metadata["return_error"],
-        metadata["expert"],
-    )
+    _report(builder)
     return directory
 
 
-def _differences(builder: procgen_dataset_dataset_builder.Builder) -> str:
+def _builder_class(
+    settings: build_settings.BuildSettings,
+) -> type[rlds_builder.RldsBuilder]:
+    """Found by its name, so that only one family's simulator is imported."""
+    name = settings.dataset_name
+    return importlib.import_module(
+        f"pdtla.datasets.{name}.{name}_dataset_builder"
+    ).Builder
+
+
+def _differences(builder: rlds_builder.RldsBuilder) -> str:
     """How a dataset's settings differ from those asked for, "" if they do not."""
     asked = builder.recorded_settings()
     there = builder.info.metadata
@@ -125,3 +99,30 @@ def _differences(builder: procgen_dataset_dataset_builder.Builder) -> str:
         for name in compared
         if there.get(name) != asked[name]
     )
+
+
+def _report(builder: rlds_builder.RldsBuilder) -> None:
+    metadata = builder.info.metadata
+    logging.info(
+        "%s: %d episodes, %d steps, return %.2f (standard error %.2f) of %s.",
+        builder.data_dir,
+        builder.settings.num_trajs,
+        metadata["num_steps"],
+        metadata["return_mean"],
+        metadata["return_error"],
+        metadata["expert"],
+    )
+    for name, measured in metadata.get("policies", {}).items():
+        logging.info(
+            "%s: %d episodes, return %.2f (standard error %.2f).",
+            name,
+            measured["episodes"],
+            measured["return_mean"],
+            measured["return_error"],
+        )
+    if "attempts" in metadata:
+        logging.info(
+            "%d episodes played, success in %.0f%% of those kept.",
+            metadata["attempts"],
+            100 * metadata["success_rate"],
+        )

@@ -7,7 +7,7 @@ written reads with plain TFDS.
 
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,12 +21,22 @@ EPISODE_RETURN = "episode_return"
 LENGTH = "length"
 EPISODE_ID = "episode_id"
 TRUNCATED = "truncated"
+POLICY = "policy"
+SUCCESS = "success"
 
 
 def episode_features(
-    observation: specs.ArraySpec, action: specs.ArraySpec
+    observation: specs.ArraySpec,
+    action: specs.ArraySpec,
+    fields: Sequence[str] = (),
 ) -> tfds.features.FeaturesDict:
-    """The TFDS features of episodes with these observations and actions."""
+    """The TFDS features of episodes with these observations and actions.
+
+    Args:
+      observation: of one step.
+      action: of one step.
+      fields: what the episodes tell beside the rest: of `POLICY` and `SUCCESS`.
+    """
     if action.is_discrete:
         action_feature = tfds.features.ClassLabel(num_classes=action.num_values)
     else:
@@ -47,6 +57,10 @@ def episode_features(
         specs.IS_LAST: _scalar(np.bool_, "Whether the step ends an episode."),
         specs.IS_TERMINAL: _scalar(np.bool_, "Whether the game ended after the step."),
     }
+    optional = {
+        POLICY: tfds.features.Text(doc="Who played."),
+        SUCCESS: _scalar(np.bool_, "Whether any step solved the task."),
+    }
     return tfds.features.FeaturesDict(
         {
             specs.STEPS: tfds.features.Dataset(steps),
@@ -56,6 +70,7 @@ def episode_features(
             EPISODE_ID: tfds.features.Text(doc="Unique within the dataset."),
             TRUNCATED: _scalar(np.bool_, "Whether a step limit cut the episode."),
         }
+        | {name: optional[name] for name in fields}
     )
 
 
@@ -84,6 +99,10 @@ def encode_episode(episode: collect.Episode, episode_id: str) -> bytes:
     _add_integers(feature[LENGTH], np.array([length]))
     feature[EPISODE_ID].bytes_list.value.append(episode_id.encode())
     _add_integers(feature[TRUNCATED], np.array([not episode.terminal]))
+    if episode.policy is not None:
+        feature[POLICY].bytes_list.value.append(episode.policy.encode())
+    if episode.success is not None:
+        _add_integers(feature[SUCCESS], np.array([episode.success]))
     return example.SerializeToString(deterministic=True)
 
 

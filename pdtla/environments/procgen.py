@@ -148,7 +148,8 @@ class Procgen(vector_environment.VectorEnvironment):
             self._set_one_state(slot, state)
         self._lengths[kept] = lengths
         for old, new in zip(before, after, strict=True):
-            new[kept] = old[kept]
+            if new is not None:  # Procgen does not tell of success
+                new[kept] = old[kept]
         # Nobody chose the last step of the episodes that were given up.
         after.reward[mask] = 0.0
         after.truncated[mask] = True

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pdtla.environments import procgen, procgen_actions
+from pdtla.environments import procgen, procgen_actions, vector_environment
 from pdtla.experts import expert as expert_lib
 
 
@@ -13,16 +13,19 @@ from pdtla.experts import expert as expert_lib
 class Episode:
     """One episode: o_t, the action a_t taken on it, the reward r_t that followed.
 
-    The successor of the last observation is unknown: Procgen never shows it.
+    The successor of the last observation is unknown: environments never show it.
 
     Attributes:
-      observation: uint8 `[T, 64, 64, 3]`.
-      action: int32 `[T]`, as executed, exploration noise included; one number for
-        each effect (`procgen_actions.canonical`).
+      observation: uint8 `[T, H, W, C]` or float32 `[T, D]`.
+      action: as executed, exploration noise included: int32 `[T]`, of Procgen one
+        number for each effect (`procgen_actions.canonical`); or float32 `[T, A]`,
+        clipped to the bounds of the environment's actions.
       reward: float32 `[T]`, raw.
       terminal: whether the game ended the episode, rather than a step limit.
       level_seed: the level.
       episode_return: the sum of all rewards, undiscounted.
+      success: whether any step solved the task, None where environments do not tell.
+      policy: who played, None where the whole dataset has one player.
     """
 
     observation: np.ndarray
@@ -31,13 +34,15 @@ class Episode:
     terminal: bool
     level_seed: int
     episode_return: float
+    success: bool | None = None
+    policy: str | None = None
 
     def __len__(self) -> int:
         return len(self.action)
 
 
 def collect_episodes(
-    env: procgen.Procgen,
+    env: vector_environment.VectorEnvironment,
     expert: expert_lib.Expert,
     *,
     episodes_per_slot: int,
@@ -54,8 +59,8 @@ def collect_episodes(
       env: environments at any point; all are restarted unless at a first step.
       expert: chooses the actions.
       episodes_per_slot: episodes of each environment.
-      epsilon: probability of an action drawn uniformly from those that differ in
-        effect, instead of the expert's.
+      epsilon: probability of an action drawn uniformly, from those that differ in
+        effect or from between the bounds, instead of the expert's.
       seed: seeds that randomness.
 
     Yields:
@@ -77,13 +82,14 @@ def collect_episodes(
     steps: list[list] = [[] for _ in range(env.num_envs)]
     remaining = np.full(env.num_envs, episodes_per_slot)
     while remaining.any():
-        actions = procgen_actions.canonical(env.env_id, expert.act(env, timestep))
-        actions = _explore(rng, actions, epsilon, procgen_actions.distinct(env.env_id))
+        actions = _executed(env, expert.act(env, timestep))
+        actions = _explore(rng, env, actions, epsilon)
         following = env.step(actions)
         for slot in np.flatnonzero(remaining):
             # A view would keep the frames of all slots in memory with this one's.
             frame = timestep.observation[slot].copy()
-            steps[slot].append((frame, actions[slot], following.reward[slot]))
+            success = None if following.success is None else following.success[slot]
+            steps[slot].append((frame, actions[slot], following.reward[slot], success))
             if following.first[slot]:
                 yield _episode(
                     steps[slot], timestep.level[slot], following.truncated[slot]
@@ -93,25 +99,47 @@ def collect_episodes(
         timestep = following
 
 
+def _executed(
+    env: vector_environment.VectorEnvironment, actions: np.ndarray
+) -> np.ndarray:
+    """What the environments do with an expert's actions: the form that is stored."""
+    if isinstance(env, procgen.Procgen):
+        return procgen_actions.canonical(env.env_id, actions)
+    spec = env.action_spec
+    if spec.is_discrete:
+        return np.asarray(actions, spec.dtype)
+    return np.clip(actions, spec.minimum, spec.maximum).astype(spec.dtype)
+
+
 def _explore(
     rng: np.random.Generator,
+    env: vector_environment.VectorEnvironment,
     actions: np.ndarray,
     epsilon: float,
-    choices: tuple[int, ...],
 ) -> np.ndarray:
     if epsilon == 0.0:
         return actions
-    random = rng.choice(np.array(choices, np.int32), size=actions.shape)
-    return np.where(rng.random(actions.shape) < epsilon, random, actions)
+    spec = env.action_spec
+    if isinstance(env, procgen.Procgen):
+        choices = procgen_actions.distinct(env.env_id)
+        random = rng.choice(np.array(choices, np.int32), size=actions.shape)
+    elif spec.is_discrete:
+        random = rng.integers(spec.num_values, size=actions.shape, dtype=spec.dtype)
+    else:
+        random = rng.uniform(spec.minimum, spec.maximum, actions.shape)
+    chosen = rng.random(len(actions)) < epsilon
+    chosen = chosen.reshape(-1, *(1,) * (actions.ndim - 1))
+    return np.where(chosen, random, actions).astype(actions.dtype)
 
 
 def _episode(steps: list, level: np.int64, truncated: np.bool_) -> Episode:
-    observation, action, reward = zip(*steps, strict=True)
+    observation, action, reward, success = zip(*steps, strict=True)
     return Episode(
         observation=np.stack(observation),
-        action=np.array(action, np.int32),
+        action=np.stack(action),
         reward=np.array(reward, np.float32),
         terminal=not truncated,
         level_seed=int(level),
         episode_return=float(np.sum(reward, dtype=np.float64)),
+        success=None if success[0] is None else bool(np.any(success)),
     )

@@ -8,7 +8,7 @@ from pdtla.environments import procgen, vector_environment
 
 
 class Expert(abc.ABC):
-    """Chooses actions for N environments, from frames or from the true state.
+    """Chooses actions for N environments, from observations or from the true state.
 
     Attributes:
       name: short name, for the metadata of a dataset.
@@ -18,7 +18,9 @@ class Expert(abc.ABC):
 
     @abc.abstractmethod
     def act(
-        self, env: procgen.Procgen, timestep: vector_environment.TimeStep
+        self,
+        env: vector_environment.VectorEnvironment,
+        timestep: vector_environment.TimeStep,
     ) -> np.ndarray:
         """Chooses the next actions.
 
@@ -27,7 +29,8 @@ class Expert(abc.ABC):
           timestep: what they show now.
 
         Returns:
-          The actions, int32 `[N]`. Of actions with the same effect always the same one.
+          The actions, int32 `[N]`, of actions with the same effect always the same one,
+          or float32 `[N, A]`.
         """
 
     def reseed(self, seed: int) -> None:  # noqa: B027

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from pdtla.environments import procgen, vector_environment
+from pdtla.environments import vector_environment
 from pdtla.experts import expert
 
 
 class RandomExpert(expert.Expert):
-    """Draws every action uniformly from all 15, the usual random baseline.
+    """Draws every action uniformly, from all there are or from between their bounds.
 
     Args:
       seed: seeds the draws.
@@ -22,9 +22,15 @@ class RandomExpert(expert.Expert):
         self._rng = np.random.default_rng(seed)
 
     def act(
-        self, env: procgen.Procgen, timestep: vector_environment.TimeStep
+        self,
+        env: vector_environment.VectorEnvironment,
+        timestep: vector_environment.TimeStep,
     ) -> np.ndarray:
         del timestep
-        return self._rng.integers(
-            procgen.NUM_ACTIONS, size=env.num_envs, dtype=np.int32
-        )
+        spec = env.action_spec
+        if spec.is_discrete:
+            return self._rng.integers(
+                spec.num_values, size=env.num_envs, dtype=spec.dtype
+            )
+        shape = (env.num_envs, *spec.shape)
+        return self._rng.uniform(spec.minimum, spec.maximum, shape).astype(spec.dtype)

@@ -15,11 +15,26 @@ import tasks
 import tensorflow_datasets as tfds
 
 from pdtla import specs
-from pdtla.datasets import build, procgen_shards, worker_pool
+from pdtla.datasets import build, procgen_settings, shards, worker_pool
 from pdtla.environments import levels
 from pdtla.experts import constant_expert
 
 SMALL = dict(env_id="maze", num_trajs=37, num_test_trajs=5, num_workers=1)
+
+
+def build_maze(data_dir, expert=None, num_workers=1, overwrite=False, **settings):
+    return build.build(
+        data_dir=str(data_dir),
+        settings=lambda **common: procgen_settings.ProcgenSettings(
+            **{**common, **settings}
+        ),
+        env_id=settings.pop("env_id", "maze"),
+        num_trajs=settings.pop("num_trajs", 37),
+        num_test_trajs=settings.pop("num_test_trajs", 5),
+        expert=expert,
+        num_workers=num_workers,
+        overwrite=overwrite,
+    )
 
 
 def checksums(directory):
@@ -32,7 +47,7 @@ def checksums(directory):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("data")
-    return build.build_procgen_dataset(data_dir=str(data_dir), **SMALL)
+    return build_maze(data_dir)
 
 
 def reader(directory, split="train"):
@@ -85,33 +100,29 @@ def test_metadata_and_plain_tfds(built):
 
 
 def test_two_processes_write_the_same_bytes(built, tmp_path):
-    again = build.build_procgen_dataset(
-        data_dir=str(tmp_path), **{**SMALL, "num_workers": 2}
-    )
+    again = build_maze(tmp_path, num_workers=2)
     assert checksums(again) == checksums(built)
 
 
 def test_an_existing_dataset_is_kept_or_refused(built, monkeypatch):
     data_dir = str(built.parents[2])
     before = checksums(built)
-    assert build.build_procgen_dataset(data_dir=data_dir, **SMALL) == built
+    assert build_maze(data_dir) == built
     with pytest.raises(ValueError, match=r"num_trajs=37 \(not 38\)") as error:
-        build.build_procgen_dataset(data_dir=data_dir, **{**SMALL, "num_trajs": 38})
+        build_maze(data_dir, num_trajs=38)
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match=r"expert='maze_expert' \(not 'constant"):
-        build.build_procgen_dataset(
-            data_dir=data_dir, **SMALL, expert=constant_expert.ConstantExpert(4)
-        )
+        build_maze(data_dir, expert=constant_expert.ConstantExpert(4))
     assert checksums(built) == before
 
 
 def test_noise_and_step_limit_reach_the_simulator(tmp_path):
-    directory = build.build_procgen_dataset(
-        data_dir=str(tmp_path),
+    directory = build_maze(
+        tmp_path,
         expert=constant_expert.ConstantExpert(4),
         epsilon=0.5,
         max_episode_steps=6,
-        **{**SMALL, "num_trajs": 8},
+        num_trajs=8,
     )
     train = reader(directory)
     assert train.lengths.max() == 6
@@ -124,9 +135,10 @@ def test_noise_and_step_limit_reach_the_simulator(tmp_path):
 
 def test_a_killed_build_leaves_nothing_to_read_and_goes_on(built, tmp_path):
     code = (
-        "from pdtla.datasets import build\n"
+        "from pdtla.datasets import build, procgen_settings\n"
         "if __name__ == '__main__':\n"
-        f"    build.build_procgen_dataset(data_dir={str(tmp_path)!r}, **{SMALL!r})\n"
+        f"    build.build(data_dir={str(tmp_path)!r}, **{SMALL!r},\n"
+        "                settings=procgen_settings.ProcgenSettings)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
@@ -148,7 +160,7 @@ def test_a_killed_build_leaves_nothing_to_read_and_goes_on(built, tmp_path):
         reader(tmp_path / "procgen_dataset" / "maze" / "1.0.0")
     shard = finished[0].with_suffix("")
     written = shard.stat().st_mtime_ns
-    directory = build.build_procgen_dataset(data_dir=str(tmp_path), **SMALL)
+    directory = build_maze(tmp_path)
     assert checksums(directory) == checksums(built)
     assert (directory / shard.name).stat().st_mtime_ns == written  # not played again
     assert not list(directory.parent.glob("incomplete.build-*"))
@@ -170,14 +182,14 @@ def test_wrong_settings_are_refused_before_any_work(tmp_path):
     ]
     for kwargs, message in cases:
         with pytest.raises(ValueError, match=message):
-            build.build_procgen_dataset(data_dir=str(tmp_path), **{**SMALL, **kwargs})
+            build_maze(tmp_path, **kwargs)
     assert not list(tmp_path.glob("**/*.tfrecord*"))
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 61, 500, 5000])
 def test_shards_add_up_and_have_levels_of_their_own(tmp_path, count):
-    settings = procgen_shards.ProcgenSettings(env_id="maze", num_trajs=count)
-    plans = procgen_shards.plan_shards(settings, tmp_path, "procgen_dataset")
+    settings = procgen_settings.ProcgenSettings(env_id="maze", num_trajs=count)
+    plans = shards.plan_shards(settings, tmp_path)
     train = [plan for plan in plans if plan.split == "train"]
     assert sum(plan.slots * plan.episodes_per_slot for plan in train) == count
     levels.assert_disjoint_levels(*(plan.levels for plan in plans))

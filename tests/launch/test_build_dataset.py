@@ -9,9 +9,10 @@ from pdtla.datasets import rlds_reader
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def run(*arguments):
+def run(*arguments, family="procgen"):
+    environment = f"--gin_file=gin/envs/{family}.gin"
     return subprocess.run(
-        [sys.executable, "-m", "launch.build_dataset", *arguments],
+        [sys.executable, "-m", "launch.build_dataset", environment, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -20,7 +21,6 @@ def run(*arguments):
 
 def test_builds_a_dataset(tmp_path):
     done = run(
-        "--gin_file=gin/envs/procgen.gin",
         "--gin.ENV_ID=maze",
         "--gin.NUM_TRAJS=9",
         "--gin.NUM_TEST_TRAJS=2",
