@@ -1,18 +1,33 @@
 """Tests of sweeps: real runs of a few updates, killed, resumed and told of."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import commands
 import pytest
 import tiny_runs
+from tensorboard import program
 from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.plugins.hparams import metadata
 
+from pdtla.training import configs
+
+TOYS = configs.REPOSITORY / "tests" / "training"
 SEEDS = ["SEED=0", "SEED=1"]
+METRIC = "heldout_loss"
+QUERY = {
+    "experimentName": "",
+    "allowedStatuses": ["STATUS_SUCCESS"],
+    "colParams": [{"metric": {"tag": METRIC}}],
+    "startIndex": 0,
+    "sliceSize": 10,
+}
 
 
 def arguments(maze, sweep_dir, *more):
@@ -21,9 +36,11 @@ def arguments(maze, sweep_dir, *more):
 
 
 def start(arguments, **kwargs):
+    environment = commands.environment()
+    environment["PYTHONPATH"] += f"{os.pathsep}{TOYS}"
     return subprocess.Popen(
         [sys.executable, "-m", "launch.sweep", *arguments],
-        env=commands.environment(),
+        env=environment,
         text=True,
         **kwargs,
     )
@@ -44,6 +61,18 @@ def rows(table):
 def plugin_data(directory, tag):
     accumulator = plugin_event_accumulator.EventAccumulator(str(directory)).Reload()
     return accumulator.SummaryMetadata(tag).plugin_data.content
+
+
+def ask(address, query):
+    """The answer of TensorBoard; no sessions before it has read the files."""
+    request = urllib.request.Request(
+        address, json.dumps(query).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return {"totalSize": 0} | json.load(answer)
+    except urllib.error.HTTPError as error:
+        return {"totalSize": 0, "error": error.read()}
 
 
 @pytest.fixture(scope="module")
@@ -136,13 +165,17 @@ def test_tensorboard_gets_the_columns_and_rows_of_its_table(swept):
         assert session.hparams["ENV_ID"].string_value == "maze"
 
 
-def test_ctrl_c_stops_the_runs_and_the_same_command_goes_on(maze, tmp_path):
+def test_ctrl_c_stops_the_runs_and_the_same_command_goes_on(tmp_path):
     sweep_dir = tmp_path / "sweep"
     updates = 300
     metrics = sweep_dir / "SEED=0" / "metrics.jsonl"
-    command = arguments(
-        maze, sweep_dir, "--grid=SEED=0,1", f"--gin.NUM_UPDATES={updates}"
-    )
+    command = [
+        f"--gin_file={TOYS / 'toy.gin'}",
+        "--gin_file=gin/smoke.gin",
+        "--grid=SEED=0,1",
+        f"--gin.NUM_UPDATES={updates}",
+        f"--sweep_dir={sweep_dir}",
+    ]
     process = start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while not (metrics.exists() and len(metrics.read_text().splitlines()) > 2):
@@ -162,3 +195,22 @@ def test_ctrl_c_stops_the_runs_and_the_same_command_goes_on(maze, tmp_path):
     records = [json.loads(line) for line in metrics.read_text().splitlines()]
     steps = [record["step"] for record in records if record["split"] == "train"]
     assert steps == list(range(2, updates + 1, 2))
+
+
+def test_tensorboard_serves_the_table(swept):
+    board = program.TensorBoard()
+    board.configure(logdir=str(swept[0]), host="127.0.0.1", port=0, load_fast="false")
+    address = board.launch() + "data/plugin/hparams/"
+    deadline = time.monotonic() + 30
+    while (sessions := ask(address + "session_groups", QUERY))["totalSize"] < 2:
+        assert time.monotonic() < deadline, sessions
+        time.sleep(0.5)
+    experiment = ask(address + "experiment", {"experimentName": ""})
+    assert [column["name"] for column in experiment["hparamInfos"]] == ["SEED"]
+    losses = {}
+    for group in sessions["sessionGroups"]:
+        (loss,) = (m for m in group["metricValues"] if m["name"]["tag"] == METRIC)
+        losses[group["hparams"]["SEED"]] = loss["value"]
+    for seed in (0, 1):
+        results = json.loads((swept[0] / f"SEED={seed}" / "results.json").read_text())
+        assert losses[seed] == pytest.approx(results["heldout"]["loss"])
