@@ -72,3 +72,10 @@ def test_one_process_at_a_time(tmp_path):
         with pytest.raises(configs.ConfigError, match="Another run is using"):
             workdir.Workdir(tmp_path)
     workdir.Workdir(tmp_path).close()
+
+
+def test_use_by_another_can_be_seen_without_getting_in_its_way(tmp_path):
+    assert not workdir.is_in_use(tmp_path / "none")
+    with workdir.Workdir(tmp_path):
+        assert workdir.is_in_use(tmp_path)
+    assert not workdir.is_in_use(tmp_path)
