@@ -30,11 +30,21 @@ def find(data_dir: str, dataset_name: str, config: str | None = None) -> pathlib
         if tfds.core.Version.is_valid(child.name) and (child / _INFO).exists()
     ]
     if not versions:
+        name = path.relative_to(root).as_posix()
         raise FileNotFoundError(
-            f"There is no dataset {path.relative_to(root)} in {root}; "
-            f"there is {', '.join(existing(root)) or 'none'}."
+            f"There is no dataset {name} in {root}; "
+            f"there is {', '.join(existing(root)) or 'none'}.{_how_to_get(name, root)}"
         )
     return path / str(max(versions))
+
+
+def _how_to_get(name: str, root: pathlib.Path) -> str:
+    """What makes the dataset, if TFDS knows it."""
+    try:
+        tfds.builder_cls(name.partition("/")[0])
+    except tfds.core.registered.DatasetNotFoundError:
+        return ""
+    return f" TFDS downloads it: tfds build {name} --data_dir={root}"
 
 
 def existing(data_dir: str | pathlib.Path) -> list[str]:
