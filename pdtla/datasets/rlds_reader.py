@@ -54,7 +54,8 @@ class RldsReader:
       drop_last_step: leave out the last step of every episode; None for what D4RL needs
         and others do not.
       action_bounds: lowest and highest value of continuous actions, or "data" for those
-        of the training trajectories.
+        of the training trajectories; None for what the metadata say, -1 and 1 unless
+        they say.
       cache_dir: where decoded fields go, by default into the dataset's directory.
 
     Attributes:
@@ -84,13 +85,12 @@ class RldsReader:
         num_actions: int | None = None,
         last_step_valid: bool | None = None,
         drop_last_step: bool | None = None,
-        action_bounds: tuple[float, float] | str = (-1.0, 1.0),
+        action_bounds: tuple[float, float] | str | None = None,
         cache_dir: str | None = None,
     ):
         self.directory = dataset_directory.find(data_dir, dataset_name, config)
         self._stored = stored_split.StoredSplit(self.directory, split)
         self.split = split
-        self.action_bounds = action_bounds
         self._num_actions = num_actions
         if drop_last_step is None:
             drop_last_step = self._stored.name.startswith(_MADE_UP_LAST_STEP)
@@ -100,6 +100,9 @@ class RldsReader:
         if last_step_valid is None:
             last_step_valid = self.metadata.get(LAST_STEP_VALID, True)
         self.last_step_valid = last_step_valid
+        self.action_bounds = action_bounds or self.metadata.get(
+            "action_bounds", (-1.0, 1.0)
+        )
         self.fingerprint = self._fingerprint()
         cache = pathlib.Path(cache_dir) if cache_dir else self.directory / "decoded"
         self._arrays = episode_arrays.EpisodeArrays(

@@ -34,12 +34,9 @@ def write_chunks(directory, size, done_marks_first=False):
 @pytest.mark.parametrize("size,first", [(5, False), (7, True), (40, False)])
 def test_episodes_are_cut_at_their_ends(tmp_path, size, first):
     write_chunks(tmp_path / "chunks", size, first)
-    lapo_chunks.import_lapo_chunks(
-        chunks_dir=str(tmp_path / "chunks"),
-        env_id="bigfish",
-        data_dir=str(tmp_path / "data"),
-        done_marks_first=first,
-    )
+    lapo_chunks.lapo_chunks(
+        path=str(tmp_path / "chunks"), env_id="bigfish", done_marks_first=first
+    ).write(str(tmp_path / "data"))
     for split in ("train", "test"):
         reader = rlds_reader.RldsReader(
             dataset_name="lapo_chunks",
@@ -61,11 +58,8 @@ def test_episodes_are_cut_at_their_ends(tmp_path, size, first):
 
 def test_errors_name_the_file(tmp_path):
     def run(env_id="bigfish"):
-        lapo_chunks.import_lapo_chunks(
-            chunks_dir=str(tmp_path / "chunks"),
-            env_id=env_id,
-            data_dir=str(tmp_path / "data"),
-        )
+        chunks = lapo_chunks.lapo_chunks(path=str(tmp_path / "chunks"), env_id=env_id)
+        chunks.write(str(tmp_path / "data"))
 
     with pytest.raises(FileNotFoundError, match="has no chunks"):
         run()
