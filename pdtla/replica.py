@@ -13,6 +13,12 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def index():
+    """Which of the replicas computes, 0 outside any strategy."""
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else context.replica_id_in_sync_group
+
+
 def all_sum(tensors):
     """Sums each tensor of a nest over replicas; every replica gets the result."""
     context = tf.distribute.get_replica_context()

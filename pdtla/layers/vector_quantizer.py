@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from pdtla import replica
+from pdtla.layers import quantization
 
 # Usage remembers some ten batches: a fresh encoder leaves its codes behind in tens of
 # updates, and a code that is rare but needed is still met within so many.
@@ -133,7 +134,7 @@ class VectorQuantizer(keras.layers.Layer):
         if training:
             moments = replica.all_sum(_moments(ops.stop_gradient(chunks)))
             codebook = ops.where(self.updates == 0, self._placed(moments), codebook)
-        indices = _nearest(chunks, codebook)  # [G, N]
+        indices = quantization.nearest(chunks, codebook)  # [G, N]
         one_hot = ops.one_hot(indices, self.num_codes, dtype="float32")  # [G, N, K]
         quantized = self._join(ops.matmul(one_hot, codebook))
         counts = ops.sum(one_hot, axis=1)  # [G, K]
@@ -145,11 +146,11 @@ class VectorQuantizer(keras.layers.Layer):
             usage = self._update(codebook, counts, sums, moments)
         else:
             usage = ops.convert_to_tensor(self.usage)
-        perplexity = _perplexity(counts)
+        perplexity = quantization.perplexity(counts)
         loss = ops.mean(ops.square(inputs - ops.stop_gradient(quantized)))
         dead = ops.cast(usage < self.restart_threshold, "float32")
         return {
-            "quantized": inputs + ops.stop_gradient(quantized - inputs),
+            "quantized": quantization.straight_through(inputs, quantized),
             "codes": self._join(ops.cast(indices[..., None], "int32")),
             "loss": self.commitment * loss,
             "perplexity": ops.mean(perplexity),
@@ -206,7 +207,8 @@ class VectorQuantizer(keras.layers.Layer):
         usage_decay = ops.where(is_first, 0.0, _USAGE_DECAY)
         usage = usage_decay * self.usage + (1.0 - usage_decay) * share
         dead = usage < self.restart_threshold  # [G, K]
-        split = self._beside_busiest(codebook, usage, dead, counts, sums, moments)
+        spread = self._spread(counts, sums, moments)
+        split = quantization.beside_busiest(codebook, usage, dead, spread)
         codebook = ops.where(dead[..., None], split, codebook)
         # A restarted code weighs as much as one batch, so that it moves freely.
         light = ops.ones_like(count) * (1.0 - decay) * even
@@ -220,13 +222,8 @@ class VectorQuantizer(keras.layers.Layer):
         self.updates.assign(self.updates + 1)
         return usage
 
-    def _beside_busiest(self, codebook, usage, dead, counts, sums, moments):
-        """For each code a place close to a busy one, the busiest for the least used."""
-        order = ops.argsort(-usage, axis=-1)
-        from_last = self.num_codes - 1 - ops.argsort(order, axis=-1)
-        alive = ops.sum(ops.cast(~dead, from_last.dtype), axis=-1, keepdims=True)
-        parent = ops.take_along_axis(order, from_last % ops.maximum(alive, 1), axis=-1)
-        beside = ops.take_along_axis(codebook, parent[..., None], axis=1)
+    def _spread(self, counts, sums, moments):
+        """Offsets of restarted codes from those they are placed beside."""
         number, _, squares = moments
         explained = ops.sum(
             ops.square(sums) / ops.maximum(counts, 1.0)[..., None], axis=1
@@ -238,7 +235,7 @@ class VectorQuantizer(keras.layers.Layer):
         )
         # Small against the spread of the parent's chunks: the plane half-way then cuts
         # through them, whatever subspace they lie in.
-        return beside + _SPLIT_SCALE * ops.sqrt(variance)[:, None] * directions
+        return _SPLIT_SCALE * ops.sqrt(variance)[:, None] * directions
 
     def get_config(self) -> dict:
         config = super().get_config()
@@ -260,16 +257,3 @@ def _moments(chunks):
     """Number of chunks, their sum and sum of squares, each `[G, code_dim]`."""
     number = ops.sum(ops.ones_like(chunks), axis=1)
     return [number, ops.sum(chunks, axis=1), ops.sum(ops.square(chunks), axis=1)]
-
-
-def _nearest(chunks, codebook):
-    """Index of the nearest code, `[G, N]`."""
-    products = ops.matmul(chunks, ops.transpose(codebook, (0, 2, 1)))
-    norms = ops.sum(ops.square(codebook), axis=-1)
-    return ops.argmin(norms[:, None] - 2.0 * products, axis=-1)
-
-
-def _perplexity(counts):
-    """Exponentiated entropy of assignment counts `[G, K]`, `[G]`."""
-    shares = counts / ops.maximum(ops.sum(counts, axis=-1, keepdims=True), 1.0)
-    return ops.exp(-ops.sum(shares * ops.log(shares + 1e-10), axis=-1))

@@ -1,0 +1,28 @@
+"""Noise that does not depend on how many replicas share a batch."""
+
+import keras
+from keras import ops
+
+from pdtla import replica
+
+
+def standard_normal(shape, seed: keras.random.SeedGenerator):
+    """Independent standard normal numbers for the rows of a replica's batch.
+
+    The noise of the whole batch is drawn everywhere and each replica takes its rows, so
+    that N replicas compute what one device does.
+
+    Args:
+      shape: of this replica, the batch axis first.
+      seed: generator of the layer, in the same state on all replicas.
+
+    Returns:
+      float32 of that shape.
+    """
+    rows, *rest = shape
+    noise = keras.random.normal(
+        (rows * replica.num_replicas(), *rest), dtype="float32", seed=seed
+    )
+    if replica.num_replicas() == 1:
+        return noise
+    return ops.slice(noise, (replica.index() * rows, *[0] * len(rest)), shape)
