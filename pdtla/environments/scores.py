@@ -1,10 +1,12 @@
-"""Normalised scores: named tables of minimum and maximum Procgen returns.
+"""Normalised scores: named tables of minimum and maximum returns.
 
 None of these constants holds where episodes are cut by a step limit or actions are
 sticky; measure a random and an expert policy under the same conditions then.
 """
 
 import numpy as np
+
+from pdtla.environments import names
 
 # Raw returns of a random policy and of PPO trained for 50M frames, easy mode, all
 # levels. Source: env_utils.py of LAPO (Schmidt & Jiang 2024, arXiv 2312.10812).
@@ -71,7 +73,17 @@ _HARD_CODE = {
     "starpilot": (1.5, 35.0),
 }
 
+# Returns of a random policy and of soft actor-critic, to multiply by 100 as D4RL does.
+# Source: infos.py of D4RL (Fu et al. 2020, arXiv 2004.07219).
+_D4RL = {
+    "halfcheetah": (-280.178953, 12135.0),
+    "hopper": (-20.272305, 3234.3),
+    "walker2d": (1.629008, 4592.3),
+    "ant": (-325.6, 3879.7),
+}
+
 TABLES = {
+    "d4rl": _D4RL,
     "lapo": _LAPO,
     "procgen_easy_code": _EASY_CODE,
     "procgen_easy_paper": _EASY_PAPER,
@@ -83,7 +95,7 @@ def bounds(env_id: str, table: str = "lapo") -> tuple[float, float]:
     """The returns that count as 0 and 1.
 
     Args:
-      env_id: the game.
+      env_id: the game; of "d4rl", any name that `names.locomotion` resolves.
       table: a name in `TABLES`.
 
     Returns:
@@ -96,6 +108,8 @@ def bounds(env_id: str, table: str = "lapo") -> tuple[float, float]:
         raise ValueError(
             f"{table!r} is not a score table; the tables are {', '.join(TABLES)}."
         )
+    if table == "d4rl":
+        env_id = names.locomotion(env_id)
     if env_id not in TABLES[table]:
         raise ValueError(
             f"The score table {table} has no {env_id!r}; "

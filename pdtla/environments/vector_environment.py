@@ -50,6 +50,15 @@ class VectorEnvironment(abc.ABC):
     def action_spec(self) -> specs.ArraySpec:
         """The spec of one environment's action."""
 
+    @property
+    def can_render(self) -> bool:
+        """Whether `render` gives pictures; by default where observations are such."""
+        return self.observation_spec.is_image
+
+    def render(self, slot: int) -> np.ndarray:
+        """A picture of one environment, uint8 `[H, W, 3]`: by default what it shows."""
+        return self.current().observation[slot].copy()
+
     @abc.abstractmethod
     def current(self) -> TimeStep:
         """The time step that `step` or `restart` returned last."""
