@@ -37,6 +37,22 @@ def test_paths_are_joined_into_vectors(data):
     np.testing.assert_allclose(reader.array("action"), actions, rtol=1e-6)
 
 
+def test_joined_states_have_statistics(data):
+    reader = read(data, field_map={"observation": STATE, "action": COMMAND})
+    dataset = window_dataset.WindowDataset(
+        source=reader,
+        window="n_step",
+        k_step_preds=2,
+        fields=("observation", "action"),
+        train_frac=0.5,
+    )
+    spec = dataset.element_spec["observation"]
+    trained = [(n, t, t / 10, t % 2 == 0) for n, t in data[1] if n < 3]
+    np.testing.assert_allclose(spec.mean, np.mean(trained, 0), rtol=1e-6)
+    np.testing.assert_allclose(spec.std, np.std(trained, 0), rtol=1e-6)
+    assert dataset.element_spec["action"].maximum == 1.0
+
+
 def test_a_lone_float_is_a_vector_and_other_kinds_keep_their_shape(data):
     names = {
         "observation": "observation/gripper",
