@@ -96,6 +96,11 @@ _LATENTS = (specs.LATENT_ACTION, specs.LATENT_CODE)
 
 # file: slot, class, and the sizes by which to know it
 SLOTS = {
+    "encoders/by_observation": (
+        "idm.encoder",
+        "ImpalaCNN",
+        {"channels": (16, 32, 32), "scale": 1, "pooling": "flatten"},
+    ),
     "encoders/frames_difference": ("idm.frames", "FrameStack", {"mode": "difference"}),
     "encoders/frames_stack": ("idm.frames", "FrameStack", {"mode": "stack"}),
     "encoders/impala_cnn": (
@@ -175,8 +180,8 @@ def test_preset_is_a_whole_configuration(preset):
     configs.parse_gin(
         [*environment, f"gin/{folder}/data.gin"],
         [],
-        roots=[build.build_procgen_dataset],
-        base_file="gin/data/build_procgen.gin",
+        roots=[build.build],
+        base_file="gin/data/build.gin",
     )
     assert gin.query_parameter("ENV_ID/gin.macro.value") == "maze"
 
@@ -192,7 +197,7 @@ def test_methods_of_a_preset_share_network_and_optimiser(preset):
         files = [*environment, f"gin/stages/{stage}.gin", numbers]
         configs.parse_gin(files, [], roots=[train_lib.train])
         bindings = gin.get_bindings(train_lib.train)
-        encoder = bindings["stage"]().encoder.get_config()
+        encoder = bindings["stage"]().encoder.image.get_config()
         encoder.pop("name")
         return encoder, [bindings[name] for name in shared[1:]]
 
