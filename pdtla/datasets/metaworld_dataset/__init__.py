@@ -1,0 +1,1 @@
+"""The TFDS builder `metaworld_dataset`; `tfds build` works in this directory."""

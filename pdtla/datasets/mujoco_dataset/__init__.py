@@ -1,0 +1,1 @@
+"""The TFDS builder `mujoco_dataset`; `tfds build` works in this directory."""
