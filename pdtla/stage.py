@@ -1,6 +1,7 @@
 """`Stage`, what one step of the method learns, and `Policy`, what a rollout runs."""
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 
 import keras
@@ -94,14 +95,12 @@ def require_fields(element_spec: specs.ElementSpec, *names: str) -> None:
         )
 
 
-def num_actions(element_spec: specs.ElementSpec) -> int:
-    """The number of discrete actions of a dataset.
+def action_spec(element_spec: specs.ElementSpec) -> specs.ArraySpec:
+    """The spec of one action of a dataset, without time.
 
     Raises:
-      ValueError: the dataset gives no actions, or continuous ones.
+      ValueError: the dataset gives no actions.
     """
     require_fields(element_spec, specs.ACTION)
     spec = element_spec[specs.ACTION]
-    if not spec.is_discrete:
-        raise ValueError(f"This stage needs discrete actions, got {spec}.")
-    return spec.num_values
+    return dataclasses.replace(spec, shape=spec.shape[1:])

@@ -64,9 +64,12 @@ class Labeller:
 
         Returns:
           `latent_action` float32 `[B, D]` and, where there are a quantizer and a
-          decoder, `latent_code` int32 `[B, M]` and `action` int32 `[B]`.
+          decoder, `latent_code` int32 `[B, M]` and `action`, int32 `[B]` or float32
+          `[B, A]`.
         """
         latent = self._idm(observation)
+        if self._idm.over_windows:  # the latent of the last transition
+            latent = latent[:, -1]
         labels = {}
         if self._vq is not None:
             code = self._vq(latent)
@@ -76,8 +79,8 @@ class Labeller:
                 latent = code["quantized"]
         labels[specs.LATENT_ACTION] = latent
         if self._decoder is not None:
-            logits = self._decoder(latent)
-            labels[specs.ACTION] = tf.argmax(logits, -1, output_type=tf.int32)
+            params = self._decoder(latent, observation[:, -2:-1])
+            labels[specs.ACTION] = self._decoder.distribution.mode(params)
         return labels
 
     def _check_decoder(self, run: str) -> None:
@@ -88,16 +91,15 @@ class Labeller:
             )
 
     def _field_specs(self) -> dict[str, specs.ArraySpec]:
-        window = tf.TensorSpec([1, *self._shape], tf.uint8)
+        dtype = tf.uint8 if len(self._shape) == 4 else tf.float32
+        window = tf.TensorSpec([1, *self._shape], dtype)
         outputs = self.label.get_concrete_function(window).structured_outputs
         fields = {
             name: specs.ArraySpec(tuple(output.shape[1:]), output.dtype.name)
             for name, output in outputs.items()
         }
         if self._decoder is not None:
-            fields[specs.ACTION] = specs.ArraySpec(
-                (), "int32", num_values=self._decoder.output_dim
-            )
+            fields[specs.ACTION] = self._decoder.distribution.action_spec()
         return fields
 
 

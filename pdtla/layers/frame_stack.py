@@ -23,7 +23,7 @@ def to_float(observation, dtype: str = "float32"):
 
 @keras.saving.register_keras_serializable(package="pdtla")
 class FrameStack(keras.layers.Layer):
-    """Normalises `T` frames and lays them side by side in the channels.
+    """Normalises `T` frames and lays them side by side in their last axis.
 
     Args:
       mode: "stack", the frames in order of time; "difference", the last frame but one
@@ -33,13 +33,14 @@ class FrameStack(keras.layers.Layer):
       gain: factor on the differences, which are much smaller than the frames.
 
     Call arguments:
-      inputs: uint8 or float `[B, T, H, W, C]`, oldest frame first.
+      inputs: uint8 or float `[B, T, H, W, C]` or `[B, T, D]`, oldest frame first.
 
     Returns:
-      float `[B, H, W, T * C]`. One frame is returned as it is in both modes.
+      float `[B, H, W, T * C]` or `[B, T * D]`. One frame is returned as it is in both
+      modes.
 
     Raises:
-      ValueError: an unknown mode, or inputs that are not `[B, T, H, W, C]`.
+      ValueError: an unknown mode, or inputs of another rank.
     """
 
     def __init__(self, mode: str = "stack", gain: float = 4.0, **kwargs) -> None:
@@ -50,9 +51,10 @@ class FrameStack(keras.layers.Layer):
         self.gain = gain
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if len(input_shape) != 5:
+        if len(input_shape) not in (3, 5):
             raise ValueError(
-                f"FrameStack takes frames [B, T, H, W, C], got shape {input_shape}."
+                "FrameStack takes frames [B, T, H, W, C] or states [B, T, D], got "
+                f"shape {input_shape}."
             )
         self.built = True
 
@@ -68,8 +70,8 @@ class FrameStack(keras.layers.Layer):
         return ops.concatenate([frames[-2], *reversed(differences)], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        batch, steps, height, width, channels = input_shape
-        return (batch, height, width, steps * channels)
+        batch, steps, *inner, channels = input_shape
+        return (batch, *inner, steps * channels)
 
     def get_config(self) -> dict:
         config = super().get_config()

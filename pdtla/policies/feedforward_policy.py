@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from pdtla.layers.action_distributions import ActionDistribution
 from pdtla.stage import Policy, State
 
 
@@ -11,12 +12,19 @@ class FeedforwardPolicy(Policy):
     """Takes the most likely action of a memoryless network, or samples one.
 
     Args:
-      logits: from observations uint8 `[B, 1, ...]` to action logits `[B, A]`.
+      params: from observations `[B, 1, ...]` to a distribution's parameters `[B, P]`.
+      distribution: what they are the parameters of.
       greedy: take the most likely action rather than sample one.
     """
 
-    def __init__(self, logits: Callable[[tf.Tensor], tf.Tensor], greedy: bool):
-        self._logits = logits
+    def __init__(
+        self,
+        params: Callable[[tf.Tensor], tf.Tensor],
+        distribution: ActionDistribution,
+        greedy: bool,
+    ):
+        self._params = params
+        self._distribution = distribution
         self._greedy = greedy
 
     def initial_state(self, batch_size: int, seed: int = 0) -> State:
@@ -27,10 +35,9 @@ class FeedforwardPolicy(Policy):
         self, observation: tf.Tensor, is_first: tf.Tensor, state: State
     ) -> tuple[tf.Tensor, State]:
         del is_first
-        logits = self._logits(observation[:, None])
+        params = self._params(observation[:, None])
         if self._greedy:
-            return tf.argmax(logits, axis=-1, output_type=tf.int32), state
+            return self._distribution.mode(params), state
         seed = state["seed"]
-        uniform = tf.random.stateless_uniform(tf.shape(logits), seed[0], 1e-20, 1.0)
-        action = tf.argmax(logits - tf.math.log(-tf.math.log(uniform)), axis=-1)
-        return tf.cast(action, tf.int32), {"seed": seed + [1, 0]}
+        uniform = tf.random.stateless_uniform(tf.shape(params), seed[0], 1e-20, 1.0)
+        return self._distribution.sample(params, uniform), {"seed": seed + [1, 0]}

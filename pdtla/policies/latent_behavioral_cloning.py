@@ -5,8 +5,10 @@ import tensorflow as tf
 from keras import ops
 
 from pdtla import specs
+from pdtla.layers.by_observation import ByObservation, choose
 from pdtla.layers.module_io import load_module
 from pdtla.layers.observation_network import ObservationNetwork
+from pdtla.layers.standardize import Standardize
 from pdtla.policies.feedforward_policy import FeedforwardPolicy
 from pdtla.stage import Batch, Policy, Scalars, Stage, require_fields
 
@@ -24,7 +26,10 @@ class LatentBehavioralCloning(Stage):
     """
 
     def __init__(
-        self, encoder: keras.layers.Layer, decoder_run: str | None = None, **kwargs
+        self,
+        encoder: keras.layers.Layer | ByObservation,
+        decoder_run: str | None = None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.encoder = encoder
@@ -33,8 +38,14 @@ class LatentBehavioralCloning(Stage):
     def build(self, element_spec: specs.ElementSpec) -> None:
         require_fields(element_spec, specs.OBSERVATION, specs.LATENT_ACTION)
         latent_dim = element_spec[specs.LATENT_ACTION].shape[-1]
-        self.network = ObservationNetwork(self.encoder, latent_dim, name="policy")
-        self.network.build((None, *element_spec[specs.OBSERVATION].shape))
+        observation = element_spec[specs.OBSERVATION]
+        self.network = ObservationNetwork(
+            choose(self.encoder, observation),
+            latent_dim,
+            standardize=Standardize.of(observation),
+            name="policy",
+        )
+        self.network.build((None, *observation.shape))
         self.decoder = None
         if self.decoder_run:
             self.decoder = load_decoder(self.decoder_run, latent_dim)
@@ -57,10 +68,10 @@ class LatentBehavioralCloning(Stage):
     def policy(self, greedy: bool = True) -> Policy | None:
         if self.decoder is None:
             return None
-        return FeedforwardPolicy(self._logits, greedy)
+        return FeedforwardPolicy(self._params, self.decoder.distribution, greedy)
 
-    def _logits(self, observation: tf.Tensor) -> tf.Tensor:
-        return self.decoder(self.network(observation))
+    def _params(self, observation: tf.Tensor) -> tf.Tensor:
+        return self.decoder(self.network(observation), observation)
 
 
 def load_decoder(run: str, latent_dim: int) -> keras.layers.Layer:

@@ -51,8 +51,8 @@ def test_it_keeps_float32_under_bfloat16():
         ({"action": _ACTION}, r"also needs \['latent_action'\]"),
         ({"latent_action": _LATENT}, r"also needs \['action'\]"),
         (
-            {"latent_action": _LATENT, "action": specs.ArraySpec((1, 2), "float32")},
-            "needs discrete actions",
+            {"latent_action": _LATENT, "action": specs.ArraySpec((1,), "int32")},
+            "must be categories or float vectors",
         ),
     ],
 )

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from pdtla.latent_actions.labeller import Labeller
+from pdtla.layers.action_distributions import Categorical
 from pdtla.layers.impala_cnn import ImpalaCNN
-from pdtla.layers.mlp import MLP
+from pdtla.layers.latent_decoder import LatentDecoder
 from pdtla.layers.module_io import save_module
 from pdtla.layers.observation_network import ObservationNetwork
 from pdtla.layers.vector_quantizer import VectorQuantizer
@@ -29,7 +30,7 @@ def make_vq():
 
 
 def make_decoder(input_dim=6):
-    decoder = MLP((8,), 15)
+    decoder = LatentDecoder(Categorical(15), (8,))
     decoder.build((None, input_dim))
     return decoder
 

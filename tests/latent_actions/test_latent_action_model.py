@@ -242,9 +242,9 @@ def test_data_that_does_not_fit_is_refused(element_spec, message):
         stage.build(element_spec)
 
 
-def test_labels_must_be_discrete():
+def test_labels_must_be_actions():
     stage = LatentActionModel(ImpalaCNN(), UNet(), VectorQuantizer())
-    action = specs.ArraySpec((3, 2), "float32")
+    action = specs.ArraySpec((3,), "int32")
     labelled = {"observation": _OBSERVATION, "action": action}
-    with pytest.raises(ValueError, match="needs discrete actions"):
+    with pytest.raises(ValueError, match="must be categories or float vectors"):
         stage.build({"observation": _OBSERVATION, "labelled": labelled})

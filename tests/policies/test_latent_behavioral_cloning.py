@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from pdtla import specs
+from pdtla.layers.action_distributions import Categorical
 from pdtla.layers.impala_cnn import ImpalaCNN
-from pdtla.layers.mlp import MLP
+from pdtla.layers.latent_decoder import LatentDecoder
 from pdtla.layers.module_io import save_module
 from pdtla.policies.latent_behavioral_cloning import LatentBehavioralCloning
 
@@ -31,7 +32,7 @@ def make_batch():
 
 
 def save_decoder(run, input_dim=7):
-    decoder = MLP((8,), 5)
+    decoder = LatentDecoder(Categorical(5), (8,))
     decoder.build((None, input_dim))
     save_module(decoder, run / "modules" / "decoder")
     return decoder

@@ -1,0 +1,210 @@
+"""What a network's output says about an action: categories, a point, a Gaussian."""
+
+import abc
+import math
+
+import keras
+from keras import ops
+
+from pdtla import specs
+
+_KINDS = ("deterministic", "gaussian")
+_LOG_STD_RANGE = (-5.0, 2.0)
+# Actions on the bounds would lie infinitely far from a squashed Gaussian.
+_EDGE = 1e-3
+
+
+class ActionDistribution(abc.ABC):
+    """Reads the outputs of a network as a distribution over actions.
+
+    Attributes:
+      num_params: width of the network's output.
+    """
+
+    num_params: int
+
+    @abc.abstractmethod
+    def loss(self, params, action):
+        """Mean loss of actions `[B]` or `[B, A]` under outputs `[B, num_params]`."""
+
+    @abc.abstractmethod
+    def metrics(self, params, action) -> dict:
+        """How well the most likely actions agree with the true ones, as scalars."""
+
+    @abc.abstractmethod
+    def mode(self, params):
+        """The most likely actions, int32 `[B]` or float32 `[B, A]`."""
+
+    @abc.abstractmethod
+    def sample(self, params, uniform):
+        """Draws actions with uniform noise in (0, 1), of the shape of `params`."""
+
+    @abc.abstractmethod
+    def action_spec(self) -> specs.ArraySpec:
+        """The spec of one action."""
+
+    @abc.abstractmethod
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+
+    @classmethod
+    def from_config(cls, config: dict) -> "ActionDistribution":
+        """Makes it anew from `get_config`."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="pdtla")
+class Categorical(ActionDistribution):
+    """Logits over discrete actions.
+
+    Args:
+      num_actions: A.
+    """
+
+    def __init__(self, num_actions: int):
+        self.num_actions = num_actions
+        self.num_params = num_actions
+
+    def loss(self, params, action):
+        return ops.mean(
+            ops.sparse_categorical_crossentropy(action, params, from_logits=True)
+        )
+
+    def metrics(self, params, action) -> dict:
+        best = ops.cast(ops.argmax(params, axis=-1), action.dtype)
+        return {"accuracy": ops.mean(ops.cast(best == action, "float32"))}
+
+    def mode(self, params):
+        return ops.cast(ops.argmax(params, axis=-1), "int32")
+
+    def sample(self, params, uniform):
+        gumbel = -ops.log(-ops.log(uniform))
+        return ops.cast(ops.argmax(params + gumbel, axis=-1), "int32")
+
+    def action_spec(self) -> specs.ArraySpec:
+        return specs.ArraySpec((), "int32", num_values=self.num_actions)
+
+    def get_config(self) -> dict:
+        return {"num_actions": self.num_actions}
+
+
+@keras.saving.register_keras_serializable(package="pdtla")
+class Deterministic(ActionDistribution):
+    """The action itself, fitted by squared error and clipped to [-1, 1].
+
+    Args:
+      size: A.
+    """
+
+    def __init__(self, size: int):
+        self.size = size
+        self.num_params = size
+
+    def loss(self, params, action):
+        return ops.mean(ops.square(params - action))
+
+    def metrics(self, params, action) -> dict:
+        return _explained(self.mode(params), action)
+
+    def mode(self, params):
+        return ops.clip(params, -1.0, 1.0)
+
+    def sample(self, params, uniform):
+        del uniform
+        return self.mode(params)
+
+    def action_spec(self) -> specs.ArraySpec:
+        return _bounded(self.size)
+
+    def get_config(self) -> dict:
+        return {"size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="pdtla")
+class TanhGaussian(ActionDistribution):
+    """tanh of a Gaussian with diagonal covariance, fitted by likelihood.
+
+    Args:
+      size: A; the network gives A means and A log standard deviations.
+
+    Reference: Haarnoja et al. 2018 (arXiv 1801.01290), appendix C.
+    """
+
+    def __init__(self, size: int):
+        self.size = size
+        self.num_params = 2 * size
+
+    def _split(self, params):
+        mean, log_std = params[..., : self.size], params[..., self.size :]
+        return mean, ops.clip(log_std, *_LOG_STD_RANGE)
+
+    def loss(self, params, action):
+        mean, log_std = self._split(params)
+        action = ops.clip(action, -1.0 + _EDGE, 1.0 - _EDGE)
+        before = ops.arctanh(action)
+        error = (before - mean) * ops.exp(-log_std)
+        log_density = (
+            -0.5 * ops.square(error)
+            - log_std
+            - 0.5 * math.log(2.0 * math.pi)
+            - ops.log(1.0 - ops.square(action))
+        )
+        return -ops.mean(ops.sum(log_density, axis=-1))
+
+    def metrics(self, params, action) -> dict:
+        return _explained(self.mode(params), action)
+
+    def mode(self, params):
+        return ops.tanh(self._split(params)[0])
+
+    def sample(self, params, uniform):
+        mean, log_std = self._split(params)
+        normal = math.sqrt(2.0) * ops.erfinv(2.0 * uniform[..., : self.size] - 1.0)
+        return ops.tanh(mean + ops.exp(log_std) * normal)
+
+    def action_spec(self) -> specs.ArraySpec:
+        return _bounded(self.size)
+
+    def get_config(self) -> dict:
+        return {"size": self.size}
+
+
+def make_distribution(
+    spec: specs.ArraySpec, kind: str = "deterministic"
+) -> ActionDistribution:
+    """The distribution for actions of a spec.
+
+    Args:
+      spec: of the action, without time.
+      kind: for continuous actions, "deterministic" (squared error) or "gaussian"
+        (likelihood under tanh of a Gaussian). Discrete actions are categorical.
+
+    Raises:
+      ValueError: an unknown kind, or continuous actions that are not vectors.
+    """
+    if kind not in _KINDS:
+        raise ValueError(f"The action head is one of {_KINDS}, got {kind!r}.")
+    if spec.is_discrete:
+        return Categorical(spec.num_values)
+    if len(spec.shape) != 1 or not spec.dtype.startswith("float"):
+        raise ValueError(
+            "Actions must be categories or float vectors, got "
+            f"{spec.dtype} {spec.shape}; num_actions tells a reader how many "
+            "categories there are."
+        )
+    maker = Deterministic if kind == "deterministic" else TanhGaussian
+    return maker(spec.shape[0])
+
+
+def _explained(predicted, action) -> dict:
+    """R^2 over the batch, all components together, and the mean absolute error."""
+    error = ops.mean(ops.square(predicted - action))
+    spread = ops.mean(ops.var(action, axis=0))
+    return {
+        "action_r2": 1.0 - error / ops.maximum(spread, 1e-8),
+        "action_error": ops.mean(ops.abs(predicted - action)),
+    }
+
+
+def _bounded(size: int) -> specs.ArraySpec:
+    return specs.ArraySpec((size,), "float32", minimum=-1.0, maximum=1.0)
