@@ -1,54 +1,18 @@
 """D4RL as TFDS converts it, read by its own name."""
 
-import gymnasium
-import h5py
 import numpy as np
 import pytest
 import synthetic
 import tensorflow_datasets as tfds
+from d4rl_data import LENGTHS, NAME, write
 
 from pdtla.datasets import window_dataset
-
-NAME = "d4rl_mujoco_halfcheetah/v0-expert"
-LENGTHS = [20, 20, 13, 20]  # the third one is marked as terminal
-
-
-def play():
-    """Episodes of random actions, in the names of D4RL's files."""
-    env = gymnasium.make("HalfCheetah-v5", max_episode_steps=20)
-    env.action_space.seed(0)
-    rows = {key: [] for key in ("observations", "actions", "rewards", "ends")}
-    for number, length in enumerate(LENGTHS):
-        observation, _ = env.reset(seed=number)
-        for t in range(length):
-            action = env.action_space.sample()
-            following, reward, *_ = env.step(action)
-            for key, value in zip(
-                rows, (observation, action, reward, t == length - 1), strict=True
-            ):
-                rows[key].append(value)
-            observation = following
-    arrays = {key: np.array(value, np.float32) for key, value in rows.items()}
-    ends = arrays.pop("ends").astype(bool)
-    terminal = np.repeat(np.arange(len(LENGTHS)) == 2, LENGTHS)
-    return arrays | {"terminals": ends & terminal, "timeouts": ends & ~terminal}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Directory of a dataset that TFDS's own builder wrote, and what it holds."""
     directory = tmp_path_factory.mktemp("d4rl")
-    played = play()
-    with h5py.File(directory / "played.hdf5", "w") as file:
-        for key, array in played.items():
-            file[key] = array
-    builder = tfds.builder(NAME, data_dir=directory)
-    examples = builder._generate_examples
-    builder._split_generators = lambda manager: {
-        "train": examples({"file_path": str(directory / "played.hdf5")})
-    }
-    builder.download_and_prepare(download_dir=directory / "downloads")
-    return directory, played
+    return directory, write(directory)
 
 
 def test_the_made_up_last_step_is_left_out(data):

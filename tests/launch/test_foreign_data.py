@@ -3,6 +3,7 @@
 import json
 
 import commands
+import d4rl_data
 import foreign_data
 import numpy as np
 import pytest
@@ -52,3 +53,25 @@ def test_latent_action_model_of_its_images(data_dir, tmp_path):
     assert failed["status"] != 0
     (line,) = [x for x in failed["stderr"].splitlines() if "must name some of" in x]
     assert "'observation/rgb'" in line and "got 'observation/image'" in line
+
+
+def test_d4rl_by_its_own_name(tmp_path):
+    d4rl_data.write(tmp_path)
+    (done,) = commands.run_all(
+        [
+            [
+                "train",
+                "--gin_file=gin/stages/lam.gin",
+                "--gin_file=gin/smoke.gin",
+                f"--gin.DATASET_NAME={d4rl_data.NAME}",
+                "--gin.ENV_ID=halfcheetah",
+                "--gin.TRAIN_FRAC=0.5",
+                f"--gin.DATA_DIR={tmp_path}",
+                f"--workdir={tmp_path / 'run'}",
+            ]
+        ]
+    )
+    assert done["status"] == 0, done["stderr"]
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["step"] == 4 and results["dataset"] == d4rl_data.NAME
+    assert all(np.isfinite(value) for value in results["heldout"].values())
