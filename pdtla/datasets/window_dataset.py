@@ -52,6 +52,8 @@ class WindowDataset:
         actions) instead of the dataset.
       pad_start: repeat an episode's first step for windows that begin before it,
         instead of leaving these out.
+      pad_end: repeat an episode's last step for windows that end after it, as long as
+        the step they are about has a successor.
       disjoint_levels: hold out no trajectory on a level that is trained on, where the
         dataset tells its levels.
       memory_budget_gib: size of the fields, in GiB, beyond which training reads the
@@ -84,6 +86,7 @@ class WindowDataset:
         latents: str | None = None,
         replace_action_with_latent: bool = False,
         pad_start: bool = True,
+        pad_end: bool = False,
         disjoint_levels: bool = True,
         memory_budget_gib: float = 8.0,
         subset_seed: int = 0,
@@ -112,11 +115,12 @@ class WindowDataset:
             source.lengths, train_frac, source.level_seeds if disjoint_levels else None
         )
         train = subsets.choose_trajectories(train, num_trajs, subset_seed)
-        make_bases = functools.partial(self._bases, pad_start=pad_start)
-        self.train_bases, self._train_firsts = make_bases(
+        padding = {"pad_start": pad_start, "pad_end": pad_end}
+        make_bases = functools.partial(self._bases, **padding)
+        self.train_bases, self._train_bounds = make_bases(
             train, num_examples=num_examples, subset_seed=subset_seed
         )
-        self._heldout_bases, self._heldout_firsts = make_bases(heldout)
+        self._heldout_bases, self._heldout_bounds = make_bases(heldout)
         self.fingerprint = self._digest(
             window=window if k_step_preds == 1 else f"{window} {k_step_preds}",
             context_len=context_len,
@@ -125,6 +129,7 @@ class WindowDataset:
             train_frac=train_frac,
             replace_action_with_latent=replace_action_with_latent,
             pad_start=pad_start,
+            **({"pad_end": True} if pad_end else {}),
             disjoint_levels=disjoint_levels,
             subset_seed=subset_seed,
         )
@@ -174,9 +179,9 @@ class WindowDataset:
         if not self.num_train_windows:
             raise ValueError(f"{self.source.directory} has no window to train on.")
         if self.streamed_fields:
-            stream = self._stream(self.train_bases, self._train_firsts)
+            stream = self._stream(self.train_bases, self._train_bounds)
             return pipeline.finish(stream.shuffled(batch_size, seed, start_step))
-        load = self._loader(self.train_bases, self._train_firsts)
+        load = self._loader(self.train_bases, self._train_bounds)
         order = functools.partial(
             pipeline.shuffled_indices,
             batch_size=batch_size,
@@ -208,13 +213,13 @@ class WindowDataset:
             )
         steps = max(1, size // batch_size)
         if self.streamed_fields:
-            stream = self._stream(self._heldout_bases, self._heldout_firsts)
+            stream = self._stream(self._heldout_bases, self._heldout_bounds)
             if size < batch_size:  # all of it, repeated
                 return pipeline.finish(
                     stream.ordered(size).repeat().unbatch().batch(batch_size).take(1)
                 )
             return pipeline.finish(stream.ordered(batch_size).take(steps))
-        load = self._loader(self._heldout_bases, self._heldout_firsts)
+        load = self._loader(self._heldout_bases, self._heldout_bounds)
         order = functools.partial(
             pipeline.shuffled_indices,
             batch_size=batch_size,
@@ -232,9 +237,9 @@ class WindowDataset:
           start: how many windows to leave out.
         """
         if self.streamed_fields:
-            stream = self._stream(self.train_bases, self._train_firsts)
+            stream = self._stream(self.train_bases, self._train_bounds)
             return pipeline.finish(stream.ordered(batch_size, start))
-        load = self._loader(self.train_bases, self._train_firsts)
+        load = self._loader(self.train_bases, self._train_bounds)
         indices = tf.data.Dataset.range(start, self.num_train_windows).batch(batch_size)
         return pipeline.finish(
             indices.map(load, num_parallel_calls=2, deterministic=True)
@@ -255,29 +260,30 @@ class WindowDataset:
         }
 
     def _fetcher(self) -> Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
-        """Maps bases and first steps of windows `[B]` to their fields."""
+        """Maps bases `[B]` and bounds `[B, 2]` of windows to their fields."""
         tensors = self._tensors  # made here, outside of the pipeline's graph
 
-        def fetch(bases: tf.Tensor, firsts: tf.Tensor) -> dict[str, tf.Tensor]:
-            rows = window_index.window_rows(self._kind, bases, firsts)
+        def fetch(bases: tf.Tensor, bounds: tf.Tensor) -> dict[str, tf.Tensor]:
+            rows = window_index.window_rows(self._kind, bases, bounds)
             return {field: tf.gather(steps, rows) for field, steps in tensors.items()}
 
         return fetch
 
     def _loader(
-        self, bases: np.ndarray, firsts: np.ndarray
+        self, bases: np.ndarray, bounds: np.ndarray
     ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         """Maps indices of windows `[B]` to their fields."""
-        index = pipeline.as_tensor(np.stack([bases, firsts], axis=1))
+        index = pipeline.as_tensor(np.column_stack([bases, bounds]))
         fetch = self._fetcher()
 
         def load(indices: tf.Tensor) -> dict[str, tf.Tensor]:
-            return fetch(*tf.unstack(tf.gather(index, indices), axis=1))
+            chosen = tf.gather(index, indices)
+            return fetch(chosen[:, 0], chosen[:, 1:])
 
         return load
 
     def _stream(
-        self, bases: np.ndarray, firsts: np.ndarray
+        self, bases: np.ndarray, bounds: np.ndarray
     ) -> window_stream.WindowStream:
         window_bytes = sum(map(_num_bytes, self.element_spec.values()))
         return window_stream.WindowStream(
@@ -286,7 +292,7 @@ class WindowDataset:
             streamed=self.streamed_fields,
             load=self._fetcher(),
             bases=bases,
-            firsts=firsts,
+            bounds=bounds,
             # Half of the budget: episodes and batches on their way need room as well.
             buffer_windows=int(self._memory_budget_gib * 2**29 / window_bytes),
         )
@@ -295,6 +301,7 @@ class WindowDataset:
         self,
         trajectories: np.ndarray,
         pad_start: bool,
+        pad_end: bool,
         num_examples: int = -1,
         subset_seed: int = 0,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -302,19 +309,20 @@ class WindowDataset:
         starts = self.source.starts[trajectories]
         lengths = self.source.lengths[trajectories]
         needs_successor = self._store is not None or num_examples != -1
-        bases, firsts = window_index.window_bases(
+        bases, bounds = window_index.window_bases(
             self._kind,
             starts,
             lengths,
             pad_start,
             self.source.last_step_valid and not needs_successor,
+            pad_end,
         )
         if num_examples != -1:
             transitions = window_index.steps_of(starts, np.maximum(lengths - 1, 0))
             chosen = subsets.choose_examples(transitions, num_examples, subset_seed)
             kept = np.isin(bases, chosen)
-            bases, firsts = bases[kept], firsts[kept]
-        return bases, firsts
+            bases, bounds = bases[kept], bounds[kept]
+        return bases, bounds
 
     def _digest(self, **settings) -> str:
         settings["fields"] = list(self.element_spec)

@@ -79,6 +79,7 @@ def window_bases(
     lengths: np.ndarray,
     pad_start: bool,
     last_step_valid: bool,
+    pad_end: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The windows of some episodes, in order.
 
@@ -89,23 +90,29 @@ def window_bases(
       pad_start: keep windows that begin before their episode, whose first step is then
         repeated, instead of leaving them out.
       last_step_valid: whether the action of an episode's last step is real.
+      pad_end: keep windows about a step with a successor that end after their episode,
+        whose last step is then repeated.
 
     Returns:
-      Base step of each window and first step of its episode, int64 `[W]` each.
+      Base step of each window, int64 `[W]`, and the first and the last step of its
+      episode, int64 `[W, 2]`.
     """
     skipped = 0 if pad_start else kind.before
     cut = max(kind.after, kind.last_action + (0 if last_step_valid else 1))
+    if pad_end:
+        cut = min(cut, 1)
     counts = np.maximum(lengths - skipped - cut, 0)
-    return steps_of(starts + skipped, counts), np.repeat(starts, counts)
+    bounds = np.stack([starts, starts + lengths - 1], axis=1)
+    return steps_of(starts + skipped, counts), np.repeat(bounds, counts, axis=0)
 
 
-def window_rows(kind: WindowKind, bases: tf.Tensor, firsts: tf.Tensor) -> tf.Tensor:
+def window_rows(kind: WindowKind, bases: tf.Tensor, bounds: tf.Tensor) -> tf.Tensor:
     """Flat indices of the steps of windows, int64 `[B, T]`.
 
     Args:
       kind: the steps of a window.
       bases: base step of each window, int64 `[B]`.
-      firsts: first step of its episode, int64 `[B]`.
+      bounds: first and last step of its episode, int64 `[B, 2]`.
     """
     offsets = tf.range(-kind.before, kind.after + 1, dtype=tf.int64)
-    return tf.maximum(bases[:, None] + offsets, firsts[:, None])
+    return tf.clip_by_value(bases[:, None] + offsets, bounds[:, :1], bounds[:, 1:])

@@ -22,9 +22,9 @@ class WindowStream:
       source: the dataset.
       kind: the steps of a window.
       streamed: fields to read from the stored files.
-      load: fetches all other fields, from bases and first steps `[n]`.
+      load: fetches all other fields, from bases `[n]` and bounds `[n, 2]`.
       bases: flat index of the step each window is about, sorted, int64 `[W]`.
-      firsts: first step of its episode, int64 `[W]`.
+      bounds: first and last step of its episode, int64 `[W, 2]`.
       buffer_windows: windows in the shuffle buffer.
     """
 
@@ -36,7 +36,7 @@ class WindowStream:
         streamed: Sequence[str],
         load: Callable[[tf.Tensor, tf.Tensor], Windows],
         bases: np.ndarray,
-        firsts: np.ndarray,
+        bounds: np.ndarray,
         buffer_windows: int,
     ):
         self._source = source
@@ -44,7 +44,7 @@ class WindowStream:
         self._streamed = tuple(streamed)
         self._load = load
         self._size = len(bases)
-        self._index = tf.constant(np.stack([bases, firsts], 1))
+        self._index = tf.constant(np.column_stack([bases, bounds]))
         self._buffer_windows = max(1, buffer_windows)
         low = np.searchsorted(bases, source.starts)
         high = np.searchsorted(bases, source.starts + source.lengths)
@@ -84,8 +84,9 @@ class WindowStream:
 
     def _cut(self, number: tf.Tensor, episode: Windows) -> Windows:
         low, high, start = tf.unstack(tf.gather(self._episodes, number))
-        bases, firsts = tf.unstack(self._index[low:high], axis=1)
-        rows = window_index.window_rows(self._kind, bases, firsts) - start
-        windows = self._load(bases, firsts)
+        index = self._index[low:high]
+        bases, bounds = index[:, 0], index[:, 1:]
+        rows = window_index.window_rows(self._kind, bases, bounds) - start
+        windows = self._load(bases, bounds)
         windows.update({f: tf.gather(episode[f], rows) for f in self._streamed})
         return windows

@@ -12,7 +12,7 @@ LATENTS = ("continuous", "quantized")
 
 
 class Labeller:
-    """Labels windows o_{t-k..t+1} with what a run's modules infer from them.
+    """Labels windows o_{t-k..t+K} with what a run's modules infer from them.
 
     A run of a latent action model has the modules `idm` and `vq`, one of a supervised
     IDM has `idm` and `decoder`, a joint one has all three. The decoder may also come
@@ -27,6 +27,7 @@ class Labeller:
 
     Attributes:
       num_frames: T, the observations of a window.
+      future: K, how many of them follow o_t: 1 but for hierarchical models.
       fields: spec of one step of every field that `label` returns.
       fingerprint: hex digest of the modules' weights and of the settings.
 
@@ -53,6 +54,7 @@ class Labeller:
             self._check_decoder(decoder_run or run)
         self._shape = self._idm.get_build_config()["input_shape"][1:]
         self.num_frames = self._shape[0]
+        self.future = getattr(self._idm, "future", 1)
         digests = [read_digest(path) for path in directories.values()]
         text = " ".join([latent, *directories, *digests])
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
@@ -79,7 +81,8 @@ class Labeller:
                 latent = code["quantized"]
         labels[specs.LATENT_ACTION] = latent
         if self._decoder is not None:
-            params = self._decoder(latent, observation[:, -2:-1])
+            now = self.num_frames - 1 - self.future
+            params = self._decoder(latent, observation[:, now : now + 1])
             labels[specs.ACTION] = self._decoder.distribution.mode(params)
         return labels
 

@@ -44,8 +44,10 @@ def relabel(
         return store
     windows = WindowDataset(
         source=source,
-        window="lapo",
-        context_len=labeller.num_frames - 2,
+        window="n_step",
+        context_len=labeller.num_frames - 1 - labeller.future,
+        k_step_preds=labeller.future,
+        pad_end=True,  # near its end, a model that looks ahead sees the last frame
         fields=(specs.OBSERVATION,),
         train_frac=1.0,
     )

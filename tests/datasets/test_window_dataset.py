@@ -172,6 +172,20 @@ def test_streaming_gives_the_same_windows(source):
     assert set(held[..., 0].ravel()) == {9}
 
 
+@pytest.mark.parametrize("budget", [8.0, 1e-7])
+def test_padding_keeps_the_windows_at_the_end(source, budget):
+    sizes = {"context_len": 1, "k_step_preds": 3, "train_frac": 1.0}
+    dataset = make(source, "n_step", pad_end=True, memory_budget_gib=budget, **sizes)
+    expected = [
+        [[e, np.clip(t + d, 0, n - 1)] for d in range(-1, 4)]
+        for e, n in enumerate(LENGTHS)
+        for t in range(n - 1)
+    ]
+    np.testing.assert_array_equal(indices(one_pass(dataset)), expected)
+    cut = make(source, "n_step", memory_budget_gib=budget, **sizes)
+    assert cut.fingerprint != dataset.fingerprint
+
+
 def test_both_windows_label_the_same_transitions(source):
     labels = {}
     for window in ("lapo", "transitions", "n_step"):

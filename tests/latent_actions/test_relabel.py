@@ -13,6 +13,9 @@ import tiny_runs
 from pdtla.datasets import latent_writer
 from pdtla.datasets.latent_store import LatentStore
 from pdtla.datasets.window_dataset import WindowDataset
+from pdtla.latent_actions.hierarchical_inverse_network import (
+    HierarchicalInverseNetwork,
+)
 from pdtla.latent_actions.labeller import Labeller
 from pdtla.latent_actions.relabel import relabel
 from pdtla.layers.impala_cnn import ImpalaCNN
@@ -23,10 +26,12 @@ from pdtla.layers.vector_quantizer import VectorQuantizer
 LENGTHS = [5, 1, 7, 2, 9, 4]
 
 
-def save_reading_model(run, context_len=1):
+def save_reading_model(run, context_len=1, future=1):
     """A model whose latent is the episode and step of every frame it was shown."""
-    frames = context_len + 2
-    idm = ObservationNetwork(keras.layers.GlobalAveragePooling2D(), 3 * frames)
+    frames = context_len + 1 + future
+    idm = HierarchicalInverseNetwork(
+        keras.layers.GlobalAveragePooling2D(), 3 * frames, future=future
+    )
     idm.build((None, frames, *synthetic.SHAPE))
     idm.head.kernel.assign(255.0 * np.eye(3 * frames))
     idm.head.bias.assign(np.full(3 * frames, 127.5))
@@ -59,6 +64,7 @@ class Counting:
         self._labeller = labeller
         self._limit = limit
         self.fields, self.num_frames = labeller.fields, labeller.num_frames
+        self.future = labeller.future
         self.fingerprint = labeller.fingerprint
         self.count = 0
 
@@ -69,27 +75,31 @@ class Counting:
         return self._labeller.label(observation)
 
 
-@pytest.mark.parametrize("context_len", [0, 1, 3])
-@pytest.mark.parametrize("batch_size", [1, 4, 5000])
-def test_latents_align_with_the_frames_they_explain(tmp_path, context_len, batch_size):
+@pytest.mark.parametrize(
+    ("context_len", "future", "batch_size"),
+    [(0, 1, 4), (1, 1, 1), (1, 1, 5000), (3, 1, 4), (2, 3, 4), (0, 6, 5000)],
+)
+def test_latents_align_with_the_frames_they_explain(
+    tmp_path, context_len, future, batch_size
+):
     synthetic.write(tmp_path, LENGTHS)
     source = synthetic.reader(tmp_path)
-    labeller = save_reading_model(tmp_path / "run", context_len)
+    labeller = save_reading_model(tmp_path / "run", context_len, future)
     store = relabel(source=source, labeller=labeller, name="lam", batch_size=batch_size)
     latent = store.read()["latent_action"]
-    assert latent.shape == (sum(LENGTHS), 3 * (context_len + 2))
-    shown = latent.reshape(sum(LENGTHS), context_len + 2, 3)
+    frames = context_len + 1 + future
+    assert latent.shape == (sum(LENGTHS), 3 * frames)
+    shown = latent.reshape(sum(LENGTHS), frames, 3)
     row = 0
     for episode, length in enumerate(LENGTHS):
         for t in range(length):
             if t == length - 1:  # nothing follows, hence nothing to explain
                 np.testing.assert_array_equal(latent[row], 0.0)
             else:
-                steps = [max(t - k, 0) for k in range(context_len, 0, -1)]
+                steps = np.arange(t - context_len, t + future + 1)
+                steps = np.clip(steps, 0, length - 1)
                 np.testing.assert_allclose(shown[row, :, 0], episode, atol=1e-3)
-                np.testing.assert_allclose(
-                    shown[row, :, 1], [*steps, t, t + 1], atol=1e-3
-                )
+                np.testing.assert_allclose(shown[row, :, 1], steps, atol=1e-3)
             row += 1
 
 
