@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import tensorflow_datasets as tfds
 
-NAME = "foreign"
+NAME = "foreign_robot"
 LENGTHS = [9, 7, 12, 8, 10, 9]
 HEIGHT, WIDTH = 96, 80
 
@@ -39,7 +39,7 @@ def step(episode: int, t: int, length: int) -> dict:
     }
 
 
-class Foreign(tfds.core.GeneratorBasedBuilder):
+class ForeignRobot(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("0.3.0")
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -82,6 +82,6 @@ class Foreign(tfds.core.GeneratorBasedBuilder):
 
 def write(data_dir: str | pathlib.Path) -> list[tuple[int, int]]:
     """Writes the dataset, returns episode and number of its steps in order."""
-    builder = Foreign(data_dir=str(data_dir))
+    builder = ForeignRobot(data_dir=str(data_dir))
     builder.download_and_prepare(download_dir=pathlib.Path(data_dir) / "downloads")
     return [(n, t) for n, length in enumerate(LENGTHS) for t in range(length)]
