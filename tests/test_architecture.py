@@ -24,6 +24,7 @@ ORDER = [
     ["//pdtla/analysis"],
     ["//pdtla/rollouts"],
     ["//pdtla/training"],
+    ["//pdtla/online"],
     ["//launch"],
     ["//benchmarks"],
 ]

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from pdtla.environments import procgen, vector_environment
+from pdtla.environments import vector_environment
 from pdtla.experts import expert
 from pdtla.layers import module_io
 
@@ -17,8 +17,8 @@ class CheckpointExpert(expert.Expert):
     processes as the name of its run.
 
     Args:
-      run: workdir of a cloned policy: a `policy` module that gives action logits, or
-        latents for the run's `decoder` module.
+      run: workdir of a policy: a `policy` module that gives actions, what its
+        distribution over actions reads, or latents for the run's `decoder` module.
 
     Raises:
       ValueError: the run has no policy.
@@ -28,23 +28,36 @@ class CheckpointExpert(expert.Expert):
 
     def __init__(self, run: str):
         self._modules = pathlib.Path(run) / "modules"
-        self._logits = None
+        self._policy = None
         module_io.read_digest(self._modules / "policy")
 
     def act(
-        self, env: procgen.Procgen, timestep: vector_environment.TimeStep
+        self,
+        env: vector_environment.VectorEnvironment,
+        timestep: vector_environment.TimeStep,
     ) -> np.ndarray:
-        if self._logits is None:
-            self._logits = self._load()
-        logits = self._logits(tf.constant(timestep.observation)[:, None])
-        return tf.argmax(logits, axis=-1, output_type=tf.int32).numpy()
+        if self._policy is None:
+            self._policy = self._load()
+        return self._policy(tf.constant(timestep.observation)).numpy()
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_logits": None}
+        return self.__dict__ | {"_policy": None}
 
     def _load(self):
+        """A function from observations `[N, ...]` to actions."""
         policy = module_io.load_module(self._modules / "policy")
-        if not (self._modules / "decoder").exists():
+        if getattr(policy, "gives_action", False):
             return tf.function(policy)
+        if not (self._modules / "decoder").exists():
+            return tf.function(lambda now: _mode(policy, policy(now[:, None])))
         decoder = module_io.load_module(self._modules / "decoder")
-        return tf.function(lambda observation: decoder(policy(observation)))
+        return tf.function(
+            lambda now: _mode(decoder, decoder(policy(now[:, None]), now[:, None]))
+        )
+
+
+def _mode(module, params: tf.Tensor) -> tf.Tensor:
+    """The most likely action; outputs of a module without a distribution are logits."""
+    if hasattr(module, "distribution"):
+        return module.distribution.mode(params)
+    return tf.argmax(params, axis=-1, output_type=tf.int32)

@@ -1,0 +1,84 @@
+"""`MujocoExpert`, the locomotion policies that come with this package."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from pdtla.environments import names, vector_environment
+from pdtla.experts import expert
+from pdtla.layers import module_io
+
+CHECKPOINTS = pathlib.Path(__file__).parent / "checkpoints"
+
+
+class MujocoExpert(expert.Expert):
+    """A policy that PPO learnt, with or without noise on its actions.
+
+    Each level is a directory of `checkpoints/<task>`: "expert", "medium" at about a
+    third of the expert's return, and "replay-0" and so on, from the beginning of
+    training to its end. Their `facts.json` tells what they score and which command made
+    them. The policy is loaded by the first action, so that an expert travels to other
+    processes by its name.
+
+    Args:
+      env_id: a task, or a name that `names.locomotion` resolves.
+      level: which of its policies.
+      action_noise: deviation of normal noise on the actions, which are clipped to the
+        bounds after it.
+      seed: seeds the noise.
+
+    Raises:
+      ValueError: there is no such policy, or the noise is negative.
+    """
+
+    def __init__(
+        self,
+        env_id: str,
+        level: str = "expert",
+        action_noise: float = 0.0,
+        seed: int = 0,
+    ):
+        self.env_id = names.locomotion(env_id)
+        if level not in levels(self.env_id):
+            raise ValueError(
+                f"There is no {level!r} policy for {self.env_id}; there are "
+                f"{', '.join(levels(self.env_id))}."
+            )
+        if action_noise < 0.0:
+            raise ValueError(f"action_noise must be at least 0, got {action_noise}.")
+        self.name = f"ppo_{self.env_id}_{level}"
+        if action_noise:
+            self.name += f"_noise_{action_noise:g}"
+        self.level = level
+        self.action_noise = action_noise
+        self._rng = np.random.default_rng(seed)
+        self._policy = None
+
+    def reseed(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def act(
+        self,
+        env: vector_environment.VectorEnvironment,
+        timestep: vector_environment.TimeStep,
+    ) -> np.ndarray:
+        expert.check_plays(self, env, self.env_id)
+        if self._policy is None:
+            directory = CHECKPOINTS / self.env_id / self.level
+            self._policy = tf.function(module_io.load_module(directory))
+        actions = self._policy(timestep.observation).numpy()
+        if self.action_noise:
+            noise = self._rng.standard_normal(actions.shape, np.float32)
+            actions = np.clip(actions + self.action_noise * noise, -1.0, 1.0)
+        return actions
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_policy": None}
+
+
+def levels(env_id: str) -> list[str]:
+    """The policies there are for a task."""
+    return sorted(
+        path.parent.name for path in CHECKPOINTS.glob(f"{env_id}/*/facts.json")
+    )

@@ -1,0 +1,208 @@
+"""`train_expert`, PPO from its configuration to its results."""
+
+import contextlib
+import pathlib
+from collections.abc import Callable, Sequence
+
+import gin
+import keras
+import numpy as np
+from absl import logging
+
+from pdtla.analysis import files
+from pdtla.analysis import results as results_lib
+from pdtla.environments import levels as levels_lib
+from pdtla.environments import vector_environment
+from pdtla.layers import gaussian_actor, module_io, tanh_network
+from pdtla.online import checkpoint, collector, greedy_policy, ppo
+from pdtla.rollouts import evaluator as evaluator_lib
+from pdtla.training import bindings, hyperparameters, metrics_log, set_up
+from pdtla.training import workdir as workdir_lib
+
+
+def train_expert(
+    *,
+    workdir: str,
+    make_env: Callable[..., vector_environment.VectorEnvironment],
+    evaluator: Callable[..., evaluator_lib.Evaluator],
+    settings: ppo.PpoSettings,
+    env_id: str,
+    num_env_steps: int,
+    num_envs: int = 32,
+    steps_per_update: int = 128,
+    learning_rate: float = 3e-4,
+    discount: float = 0.99,
+    trace: float = 0.95,
+    widths: Sequence[int] = (64, 64),
+    initial_log_std: float = 0.0,
+    levels: levels_lib.LevelRange | None = None,
+    num_evals: int = 20,
+    snapshot_rollouts: int = 10,
+    checkpoint_every: int = 50,
+    log_every: int = 10,
+    seed: int = 0,
+) -> results_lib.Results:
+    """Trains an expert, or goes on where an earlier call with this workdir stopped.
+
+    A resumed run ends in the state of one that was never stopped. Beside `modules`, the
+    workdir holds `snapshots/<environment steps>`: the policy at each evaluation, with
+    its return, for datasets of lesser players.
+
+    Args:
+      workdir: directory of the run; one process at a time.
+      make_env: makes environments, called with `num_envs`, `seed` and levels.
+      evaluator: makes the evaluator; called with `num_rollouts` for snapshots.
+      settings: what an update does.
+      env_id: name of the environment, for the results.
+      num_env_steps: steps to play, rounded down to whole updates.
+      num_envs: environments that play side by side.
+      steps_per_update: steps of each between two updates.
+      learning_rate: of the first update, falling to 0 linearly.
+      discount: gamma.
+      trace: lambda of the advantages.
+      widths: of the hidden layers of actor and critic.
+      initial_log_std: logarithm of the deviation of the first actions.
+      levels: levels to train on; None leaves them to `make_env`.
+      num_evals: evaluations of snapshots, evenly spread; the last is at the end.
+      snapshot_rollouts: episodes in each of them.
+      checkpoint_every: updates between checkpoints.
+      log_every: updates between reports.
+      seed: of weights, levels and exploration.
+
+    Returns:
+      The contents of `results.json`.
+
+    Raises:
+      ConfigError: the run cannot be set up as asked.
+    """
+    with contextlib.ExitStack() as stack:
+        with set_up.setting_up():
+            num_updates = num_env_steps // (num_envs * steps_per_update)
+            positive = {
+                "num_updates": num_updates,
+                "num_evals": num_evals,
+                "checkpoint_every": checkpoint_every,
+                "log_every": log_every,
+            }
+            set_up.check_ranges("float32", positive=positive, natural={})
+            directory = stack.enter_context(workdir_lib.Workdir(workdir))
+            directory.claim(gin.config_str(), bindings.unused_macros([train_expert]))
+            if directory.is_finished(num_updates):
+                logging.info("The run in %s is finished.", workdir)
+                return results_lib.read_results(directory.results)
+            keras.utils.set_random_seed(seed)
+            env = _environment(make_env, num_envs, seed, levels)
+            learner = _learner(env, widths, initial_log_std, learning_rate, settings)
+            player = collector.Collector(
+                env,
+                learner,
+                num_steps=steps_per_update,
+                discount=discount,
+                trace=trace,
+            )
+            saved = checkpoint.OnlineCheckpoint(directory.checkpoints, learner, player)
+            first = saved.restore_latest()
+            watcher = evaluator(num_rollouts=snapshot_rollouts)
+        files.write_atomically(
+            directory.operative_config, gin.operative_config_str().encode()
+        )
+        log = metrics_log.MetricsLog(directory.path, step=first)
+        stack.callback(log.close)
+        log.hyperparameters(hyperparameters.hyperparameters(train_expert))
+        policy = greedy_policy.GreedyPolicy(learner.actor)
+        frames = num_envs * steps_per_update
+        for update in range(first + 1, num_updates + 1):
+            # Of this update alone, so that a resumed run draws the same.
+            rng = np.random.default_rng([seed, update])
+            harvest = player.collect(rng)
+            rate = learning_rate * (1.0 - (update - 1) / num_updates)
+            scalars = learner.update(harvest.played, rng, rate)
+            if harvest.returns:
+                scalars["return_mean"] = float(np.mean(harvest.returns))
+            if update % log_every == 0 or update == num_updates:
+                scalars |= {"env_steps": update * frames, "learning_rate": rate}
+                log.scalars(update, "train", scalars)
+            if _evaluates(update, num_updates, num_evals):
+                evaluation = watcher(policy, update)
+                log.scalars(update, "rollouts", evaluation.scalars)
+                _save(
+                    learner.actor,
+                    directory.path / "snapshots" / f"{update * frames:09d}",
+                    watcher.section(evaluation)
+                    | {"env_id": env_id, "env_steps": update * frames, "seed": seed},
+                )
+            if update % checkpoint_every == 0 and update < num_updates:
+                log.flush()
+                saved.save(update)
+        final = evaluator()
+        section = final.section(final(policy, num_updates))
+        facts = {"env_id": env_id, "env_steps": num_updates * frames, "seed": seed}
+        _save(learner.actor, directory.modules / "policy", section | facts)
+        results_lib.write_results(
+            directory.results,
+            {
+                "stage": "Ppo",
+                "env_id": env_id,
+                "dataset": "",
+                "seed": seed,
+                "step": num_updates,
+                "labels": None,
+                "heldout": {},
+                "rollouts": section,
+                "wall_seconds": saved.elapsed(),
+                "frames_per_second": num_updates * frames / saved.elapsed(),
+            },
+        )
+        log.flush()
+        saved.save(num_updates)
+        log.finished()
+        return results_lib.read_results(directory.results)
+
+
+def _environment(
+    make_env: Callable[..., vector_environment.VectorEnvironment],
+    num_envs: int,
+    seed: int,
+    levels: levels_lib.LevelRange | None,
+) -> vector_environment.VectorEnvironment:
+    if levels is None:
+        return make_env(num_envs=num_envs, seed=seed)
+    return make_env(
+        num_envs=num_envs,
+        seed=seed,
+        start_level=levels.start_level,
+        num_levels=levels.num_levels,
+    )
+
+
+def _learner(
+    env: vector_environment.VectorEnvironment,
+    widths: Sequence[int],
+    initial_log_std: float,
+    learning_rate: float,
+    settings: ppo.PpoSettings,
+) -> ppo.Ppo:
+    if env.action_spec.is_discrete:
+        raise ValueError(f"Needs continuous actions, got {env.action_spec}.")
+    (action_dim,) = env.action_spec.shape
+    shape = (None, *env.observation_spec.shape)
+    actor = gaussian_actor.GaussianActor(action_dim, widths, initial_log_std)
+    actor.build(shape)
+    critic = tanh_network.TanhNetwork(1, widths)
+    critic.build(shape)
+    optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-5)
+    return ppo.Ppo(actor, critic, optimizer, settings)
+
+
+def _evaluates(update: int, num_updates: int, num_evals: int) -> bool:
+    """Whether `num_evals` evenly spread evaluations have one after this update."""
+    return update * num_evals // num_updates > (update - 1) * num_evals // num_updates
+
+
+def _save(
+    actor: gaussian_actor.GaussianActor,
+    directory: pathlib.Path,
+    facts: results_lib.Results,
+) -> None:
+    kept = ("env_id", "env_steps", "seed", "mean", "standard_error", "episodes")
+    module_io.save_module(actor, directory, {name: facts[name] for name in kept})
