@@ -16,14 +16,13 @@ from pdtla.latent_actions import relabel as relabel_lib
 from pdtla.training import configs, set_up
 from pdtla.training import train as train_lib
 
-_ENVIRONMENT = "gin/envs/procgen.gin"
-
 
 class Chain:
     """Runs stages under one preset, data directory and directory of results.
 
-    A preset is a folder of gin files: `common.gin`, read by every stage, and one file
-    for each kind of stage that needs numbers of its own.
+    A preset is a folder of gin files: `common.gin`, read by every stage, which includes
+    the environment's file, and one file for each kind of stage that needs numbers of
+    its own.
 
     Args:
       preset: folder of the preset.
@@ -43,20 +42,25 @@ class Chain:
             results_lib.read_json(self._timings) if self._timings.exists() else {}
         )
 
-    def build_dataset(self) -> pathlib.Path:
-        """Builds the dataset unless it is there."""
+    def build_dataset(self, name: str = "dataset", **bindings: Any) -> pathlib.Path:
+        """Builds the dataset, or one that these macros change, unless it is there."""
         self._parse(
             [f"{self.preset}/data.gin"],
-            {"DATA_DIR": self.data_dir},
+            {"DATA_DIR": self.data_dir} | bindings,
             [build.build],
             base_file="gin/data/build.gin",
         )
         make = gin.get_configurable(build.build)
         with set_up.setting_up():
-            return self._timed("dataset", make)
+            return self._timed(name, make)
 
     def train(
-        self, name: str, stage: str, numbers: str, **bindings: Any
+        self,
+        name: str,
+        stage: str,
+        numbers: str,
+        files: Sequence[str] = (),
+        **bindings: Any,
     ) -> results_lib.Results:
         """Trains a stage, or returns the results of the finished run.
 
@@ -64,13 +68,14 @@ class Chain:
           name: of the workdir, below the directory of results.
           stage: file in `gin/stages`.
           numbers: file of the preset.
+          files: further gin files, read last.
           **bindings: macros of this run.
 
         Raises:
           ConfigError: the workdir holds a run of another configuration or other data.
         """
-        files = [f"gin/stages/{stage}.gin", f"{self.preset}/{numbers}.gin"]
-        self._parse(files, {"DATA_DIR": self.data_dir} | bindings, [train_lib.train])
+        own = [f"gin/stages/{stage}.gin", f"{self.preset}/{numbers}.gin"]
+        self._parse([*own, *files], {"DATA_DIR": self.data_dir} | bindings, [train_lib.train])
         workdir = str(self.run(name))
         train = gin.get_configurable(train_lib.train)
         results = self._timed(name, lambda: train(workdir=workdir))
@@ -78,9 +83,15 @@ class Chain:
         keras.backend.clear_session()
         return results
 
-    def relabel(self, name: str, run: str) -> pathlib.Path:
-        """Writes latents of this name with the modules of a run."""
-        source = self.source()
+    def relabel(self, name: str, run: str, **bindings: Any) -> pathlib.Path:
+        """Writes latents of this name with the modules of a run.
+
+        Args:
+          name: of the latents.
+          run: the workdir whose modules label.
+          **bindings: macros that name another dataset than the preset's.
+        """
+        source = self.source(**bindings)
         with set_up.setting_up():
             labeller = labeller_lib.Labeller(str(self.run(run)))
             label = lambda: relabel_lib.relabel(  # noqa: E731
@@ -90,9 +101,9 @@ class Chain:
         keras.backend.clear_session()
         return store.directory
 
-    def source(self) -> rlds_reader.RldsReader:
-        """The reader of the dataset."""
-        bindings = {"DATA_DIR": self.data_dir}
+    def source(self, **bindings: Any) -> rlds_reader.RldsReader:
+        """The reader of the dataset, or of one that these macros name."""
+        bindings = {"DATA_DIR": self.data_dir} | bindings
         self._parse(["gin/data/rlds.gin"], bindings, [rlds_reader.RldsReader])
         with set_up.setting_up():
             return gin.get_configurable(rlds_reader.RldsReader)()
@@ -123,7 +134,7 @@ class Chain:
         **kwargs: Any,
     ) -> None:
         configs.parse_gin(
-            [_ENVIRONMENT, f"{self.preset}/common.gin", *files],
+            [f"{self.preset}/common.gin", *files],
             [f"{name} = {value!r}" for name, value in bindings.items()],
             roots=roots,
             **kwargs,

@@ -25,8 +25,7 @@ class BehavioralCloning(Stage):
       encoder: see `ObservationNetwork`.
       head: for continuous actions, see `make_distribution`.
       chunk: continuous actions predicted from one observation, o_t -> a_{t..t+H-1};
-        windows must then hold H steps (`n_step` with CONTEXT_LEN = 0 and
-        K_STEP_PREDS = H - 1).
+        windows must then hold H steps (gin/data/chunk.gin).
 
     Raises:
       ValueError: a chunk length below 1.

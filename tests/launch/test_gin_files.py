@@ -22,6 +22,7 @@ STAGES = {
     "la_bc": {"policy"},
     "lam": {"idm", "vq", "fdm"},
     "lam_and_action_decoder": {"idm", "vq", "fdm", "decoder"},
+    "lam_hierarchical": {"idm", "vq", "fdm", "skill"},
     "vpt": {"idm", "decoder"},
 }
 TWO_UPDATES = ("NUM_UPDATES = 2", "NUM_EVALS = 1")
@@ -54,7 +55,7 @@ def test_joint_stage_trains(lam):
 
 @pytest.mark.parametrize("stage", sorted(STAGES.keys() - {"lam_and_action_decoder"}))
 def test_stage_trains(stage, maze, lam, tmp_path):
-    labels = None if stage in ("lam", "la_bc") else 16
+    labels = None if stage in ("lam", "lam_hierarchical", "la_bc") else 16
     bindings = [tiny_runs.LABELS] if labels else []
     tiny_runs.train(stage, maze, tmp_path, *bindings, *TWO_UPDATES)
     check_run(tmp_path, stage, step=2, labels=labels)
@@ -94,27 +95,52 @@ def test_decoded_actions_replace_those_of_the_dataset(maze, lam, tmp_path):
 
 _LATENTS = (specs.LATENT_ACTION, specs.LATENT_CODE)
 
-# file: slot, class, and the sizes by which to know it
+_IMAGES = specs.ArraySpec((3, 64, 64, 3), "uint8")
+_STATES = specs.ArraySpec((3, 17), "float32", mean=(1.0,) * 17, std=(2.0,) * 17)
+_IMPALA = {"channels": (16, 32, 32), "scale": 1, "pooling": "flatten"}
+_WINDOWS = "SpaceTimeEncoder"
+
+# file: slot, class, the sizes by which to know it, and what it observes
 SLOTS = {
-    "encoders/by_observation": (
-        "idm.encoder",
-        "ImpalaCNN",
-        {"channels": (16, 32, 32), "scale": 1, "pooling": "flatten"},
+    "encoders/by_observation": ("idm.encoder", "ImpalaCNN", _IMPALA, _IMAGES),
+    "encoders/frames_difference": (
+        "idm.frames",
+        "FrameStack",
+        {"mode": "difference"},
+        _IMAGES,
     ),
-    "encoders/frames_difference": ("idm.frames", "FrameStack", {"mode": "difference"}),
-    "encoders/frames_stack": ("idm.frames", "FrameStack", {"mode": "stack"}),
-    "encoders/impala_cnn": (
+    "encoders/frames_stack": ("idm.frames", "FrameStack", {"mode": "stack"}, _IMAGES),
+    "encoders/impala_cnn": ("idm.encoder", "ImpalaCNN", _IMPALA, _IMAGES),
+    "encoders/mlp": ("idm.encoder", "MLP", {"hidden": (256, 256)}, _STATES),
+    "encoders/patched_unet": ("fdm.decoder", "Patched", {"size": 4}, _IMAGES),
+    "encoders/space_time": ("idm.encoder", _WINDOWS, {"width": 256}, _IMAGES),
+    "encoders/space_time_cpu": ("idm.encoder", _WINDOWS, {"width": 64}, _IMAGES),
+    "encoders/temporal": ("idm.encoder", _WINDOWS, {"width": 512}, _STATES),
+    "encoders/temporal_cpu": ("idm.encoder", _WINDOWS, {"width": 64}, _STATES),
+    "encoders/unet": ("fdm.decoder", "UNet", {"base": 24, "out_channels": 3}, _IMAGES),
+    "encoders/vit": (
         "idm.encoder",
-        "ImpalaCNN",
-        {"channels": (16, 32, 32), "scale": 1, "pooling": "flatten"},
+        _WINDOWS,
+        {"width": 256, "num_layers": 6, "num_heads": 8, "patch_size": 8},
+        _IMAGES,
     ),
-    "encoders/patched_unet": ("fdm.decoder", "Patched", {"size": 4}),
-    "encoders/unet": ("fdm.decoder", "UNet", {"base": 24, "out_channels": 3}),
-    "vq/none": ("vq", "IdentityQuantizer", {"dim": 128}),
+    "encoders/vit_cpu": ("idm.encoder", _WINDOWS, {"width": 64}, _IMAGES),
+    "vq/fsq": ("vq", "FiniteScalarQuantizer", {"levels": (8, 6, 5)}, _STATES),
+    "vq/none": ("vq", "IdentityQuantizer", {"dim": 128}, _IMAGES),
+    "vq/nsvq": ("vq", "NoiseSubstitutionQuantizer", {"num_codes": 8}, _STATES),
+    "vq/residual_fsq": (
+        "vq",
+        "ResidualFiniteScalarQuantizer",
+        {"levels": (8, 6, 5), "num_quantizers": 2},
+        _STATES,
+    ),
+    "vq/residual_vq": ("vq", "ResidualQuantizer", {"num_quantizers": 2}, _STATES),
+    "vq/vae": ("vq", "GaussianLatent", {"dim": 128}, _STATES),
     "vq/vq": (
         "vq",
         "VectorQuantizer",
         {"num_codes": 64, "num_codebooks": 2, "num_latents": 4, "code_dim": 16},
+        _IMAGES,
     ),
 }
 
@@ -127,29 +153,31 @@ def test_every_slot_is_tested():
 @pytest.mark.parametrize("file", SLOTS)
 def test_slot_swaps_in(file):
     """At the size of the file, into a stage that then computes with it."""
-    path, cls, sizes = SLOTS[file]
+    path, cls, sizes, observation = SLOTS[file]
     configs.parse_gin(
         ["gin/stages/lam.gin", f"gin/{file}.gin", "gin/envs/procgen.gin"],
         ["ENV_ID = 'maze'"],
         roots=[train_lib.train],
     )
     stage = gin.get_bindings(train_lib.train)["stage"]()
-    stage.build({"observation": specs.ArraySpec((3, 64, 64, 3), "uint8")})
+    stage.build({"observation": observation})
     layer = stage
     for name in path.split("."):
         layer = getattr(layer, name)
     assert type(layer).__name__ == cls
     assert {name: getattr(layer, name) for name in sizes} == sizes
-    frames = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64, 3), "uint8")
-    losses, _ = stage({"observation": tf.constant(frames)}, training=True)
+    window = np.random.default_rng(0).integers(0, 256, (2, *observation.shape))
+    batch = {"observation": tf.constant(window.astype(observation.dtype))}
+    losses, _ = stage(batch, training=True)
     assert all(np.isfinite(loss) for loss in losses.values())
-    # An encoder that reads images, where a relative's default was an MLP.
+    # Images get an encoder that reads images, where a relative's default was an MLP.
     convolutions = [
         each
         for each in stage.idm.encoder._flatten_layers()
         if isinstance(each, keras.layers.Conv2D)
     ]
-    assert len(convolutions) == 15
+    reads_pixels = observation.is_image and not stage.idm.over_windows
+    assert len(convolutions) == (15 if reads_pixels else 0)
 
 
 PRESETS = sorted(path.name for path in (GIN / "presets").iterdir())

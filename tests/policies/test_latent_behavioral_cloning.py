@@ -54,7 +54,12 @@ def test_loss_and_metric_equal_numpy():
 def test_it_acts_through_the_decoder(tmp_path):
     decoder = save_decoder(tmp_path)
     stage, batch = make(decoder_run=str(tmp_path)), make_batch()
-    latent = stage.modules()["policy"](batch["observation"])
+    policy = stage.modules()["policy"]
+    # Latents that differ by more than by their size decode to different actions.
+    policy.head.bias.assign(-tf.reduce_mean(policy(batch["observation"]), axis=0))
+    policy.head.kernel.assign(100.0 * policy.head.kernel)
+    policy.head.bias.assign(100.0 * policy.head.bias)
+    latent = policy(batch["observation"])
     expected = decoder(latent).numpy()
     assert len(set(expected.argmax(-1))) > 1
     policy = stage.policy(greedy=True)
