@@ -1,5 +1,7 @@
 """What latents say about actions: probes, contingency, mutual information."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -43,41 +45,129 @@ def probe_accuracy(
     Raises:
       ValueError: there is nothing to fit or to test on.
     """
+    _check(train_actions, test_actions)
+    mean, scale = _standardisation(train_latents)
+    network = _network((*hidden, num_actions), train_latents.shape[-1], seed)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+    _fit(
+        network,
+        loss,
+        tf.constant((train_latents - mean) / scale, tf.float32),
+        tf.constant(train_actions, tf.int32),
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=3e-3 if hidden else 3e-2,
+        weight_decay=weight_decay,
+        seed=seed,
+    )
+    logits = network(tf.constant((test_latents - mean) / scale, tf.float32))
+    return float(np.mean(np.argmax(logits, axis=-1) == test_actions))
+
+
+def probe_r2(
+    train_latents: np.ndarray,
+    train_actions: np.ndarray,
+    test_latents: np.ndarray,
+    test_actions: np.ndarray,
+    *,
+    hidden: tuple[int, ...] = (),
+    steps: int = 400,
+    batch_size: int = 512,
+    weight_decay: float = 1e-4,
+    seed: int = 0,
+) -> float:
+    """Share of the variance of continuous actions that a probe explains.
+
+    Without hidden layers the probe is ridge regression in closed form.
+
+    Args:
+      train_latents: float `[N, D]` the probe is fitted on.
+      train_actions: float `[N, A]`.
+      test_latents: float `[L, D]` it is tested on.
+      test_actions: float `[L, A]`.
+      hidden: widths of hidden layers.
+      steps: updates with Adam.
+      batch_size: latents in an update; all of them where there are fewer.
+      weight_decay: decoupled weight decay, and the ridge's penalty for one latent.
+      seed: seed of the initial weights and of the batches.
+
+    Returns:
+      1 for perfect predictions, 0 for those of the mean of the training actions.
+
+    Raises:
+      ValueError: there is nothing to fit or to test on.
+    """
+    _check(train_actions, test_actions)
+    mean, scale = _standardisation(train_latents)
+    inputs, test_inputs = (train_latents - mean) / scale, (test_latents - mean) / scale
+    offset, spread = _standardisation(train_actions)
+    targets = (train_actions - offset) / spread
+    if hidden:
+        network = _network((*hidden, targets.shape[-1]), inputs.shape[-1], seed)
+        _fit(
+            network,
+            lambda truth, found: tf.reduce_mean(tf.square(truth - found), axis=-1),
+            tf.constant(inputs, tf.float32),
+            tf.constant(targets, tf.float32),
+            steps=steps,
+            batch_size=batch_size,
+            learning_rate=3e-3,
+            weight_decay=weight_decay,
+            seed=seed,
+        )
+        predicted = network(tf.constant(test_inputs, tf.float32)).numpy()
+    else:
+        penalty = weight_decay * len(inputs) * np.eye(inputs.shape[-1])
+        predicted = test_inputs @ np.linalg.solve(
+            inputs.T @ inputs + penalty, inputs.T @ targets
+        )
+    errors = np.square(predicted * spread + offset - test_actions).sum()
+    return float(1.0 - errors / np.square(test_actions - offset).sum())
+
+
+def _check(train_actions: np.ndarray, test_actions: np.ndarray) -> None:
     if not len(train_actions) or not len(test_actions):
         raise ValueError(
             "A probe needs latents to fit and to test on, got "
             f"{len(train_actions)} and {len(test_actions)}."
         )
-    mean, scale = _standardisation(train_latents)
-    inputs = tf.constant((train_latents - mean) / scale, tf.float32)
-    labels = tf.constant(train_actions, tf.int32)
-    network = _network((*hidden, num_actions), inputs.shape[-1], seed)
+
+
+def _fit(
+    network: keras.Sequential,
+    loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    inputs: tf.Tensor,
+    targets: tf.Tensor,
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    seed: int,
+) -> None:
+    """Fits a network by AdamW with a cosine schedule; `loss` gives one number each."""
     optimizer = keras.optimizers.AdamW(
-        keras.optimizers.schedules.CosineDecay(3e-3 if hidden else 3e-2, steps),
+        keras.optimizers.schedules.CosineDecay(learning_rate, steps),
         weight_decay=weight_decay,
     )
     optimizer.build(network.trainable_variables)
-
     rng = np.random.default_rng(seed)
-    size = min(batch_size, len(train_actions))
-    batches = [
-        rng.choice(len(train_actions), size, replace=False) for _ in range(steps)
-    ]
+    size = min(batch_size, len(inputs))
+    batches = [rng.choice(len(inputs), size, replace=False) for _ in range(steps)]
 
     @tf.function
     def fit(batches: tf.Tensor) -> None:
         for chosen in batches:
             with tf.GradientTape() as tape:
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                    tf.gather(labels, chosen), network(tf.gather(inputs, chosen))
-                )
-                loss = tf.reduce_mean(losses)
-            gradients = tape.gradient(loss, network.trainable_variables)
+                outputs = network(tf.gather(inputs, chosen))
+                total = tf.reduce_mean(loss(tf.gather(targets, chosen), outputs))
+            gradients = tape.gradient(total, network.trainable_variables)
             optimizer.apply(gradients, network.trainable_variables)
 
     fit(tf.constant(np.stack(batches), tf.int32))
-    logits = network(tf.constant((test_latents - mean) / scale, tf.float32))
-    return float(np.mean(np.argmax(logits, axis=-1) == test_actions))
 
 
 def probe_report(
