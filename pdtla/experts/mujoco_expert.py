@@ -16,10 +16,10 @@ class MujocoExpert(expert.Expert):
     """A policy that PPO learnt, with or without noise on its actions.
 
     Each level is a directory of `checkpoints/<task>`: "expert", "medium" at about a
-    third of the expert's return, and "replay-0" and so on, from the beginning of
-    training to its end. Their `facts.json` tells what they score and which command made
-    them. The policy is loaded by the first action, so that an expert travels to other
-    processes by its name.
+    third of the expert's return, and "replay-0" to "replay-4", from the beginning of
+    training to the medium player. Their `facts.json` tells what they score and which
+    command made them. The policy is loaded by the first action, so that an expert
+    travels to other processes by its name.
 
     Args:
       env_id: a task, or a name that `names.locomotion` resolves.

@@ -1,7 +1,6 @@
 """`train_expert`, PPO from its configuration to its results."""
 
 import contextlib
-import pathlib
 from collections.abc import Callable, Sequence
 
 import gin
@@ -19,12 +18,14 @@ from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.training import bindings, hyperparameters, metrics_log, set_up
 from pdtla.training import workdir as workdir_lib
 
+_Evaluator = Callable[..., evaluator_lib.Evaluator]
+
 
 def train_expert(
     *,
     workdir: str,
     make_env: Callable[..., vector_environment.VectorEnvironment],
-    evaluator: Callable[..., evaluator_lib.Evaluator],
+    evaluator: _Evaluator,
     settings: ppo.PpoSettings,
     env_id: str,
     num_env_steps: int,
@@ -37,7 +38,8 @@ def train_expert(
     initial_log_std: float = 0.0,
     levels: levels_lib.LevelRange | None = None,
     num_evals: int = 20,
-    snapshot_rollouts: int = 10,
+    num_watched: int = 10,
+    snapshot_every: int = 5,
     checkpoint_every: int = 50,
     log_every: int = 10,
     seed: int = 0,
@@ -45,13 +47,12 @@ def train_expert(
     """Trains an expert, or goes on where an earlier call with this workdir stopped.
 
     A resumed run ends in the state of one that was never stopped. Beside `modules`, the
-    workdir holds `snapshots/<environment steps>`: the policy at each evaluation, with
-    its return, for datasets of lesser players.
+    workdir holds `snapshots/<environment steps>`, for datasets of lesser players.
 
     Args:
       workdir: directory of the run; one process at a time.
       make_env: makes environments, called with `num_envs`, `seed` and levels.
-      evaluator: makes the evaluator; called with `num_rollouts` for snapshots.
+      evaluator: makes the evaluator; called with `num_rollouts` while training.
       settings: what an update does.
       env_id: name of the environment, for the results.
       num_env_steps: steps to play, rounded down to whole updates.
@@ -63,8 +64,9 @@ def train_expert(
       widths: of the hidden layers of actor and critic.
       initial_log_std: logarithm of the deviation of the first actions.
       levels: levels to train on; None leaves them to `make_env`.
-      num_evals: evaluations of snapshots, evenly spread; the last is at the end.
-      snapshot_rollouts: episodes in each of them.
+      num_evals: evaluations while training, evenly spread.
+      num_watched: episodes in each of them.
+      snapshot_every: updates between two snapshots of the policy.
       checkpoint_every: updates between checkpoints.
       log_every: updates between reports.
       seed: of weights, levels and exploration.
@@ -77,10 +79,12 @@ def train_expert(
     """
     with contextlib.ExitStack() as stack:
         with set_up.setting_up():
-            num_updates = num_env_steps // (num_envs * steps_per_update)
+            frames = num_envs * steps_per_update
+            num_updates = num_env_steps // frames
             positive = {
                 "num_updates": num_updates,
                 "num_evals": num_evals,
+                "snapshot_every": snapshot_every,
                 "checkpoint_every": checkpoint_every,
                 "log_every": log_every,
             }
@@ -94,15 +98,11 @@ def train_expert(
             env = _environment(make_env, num_envs, seed, levels)
             learner = _learner(env, widths, initial_log_std, learning_rate, settings)
             player = collector.Collector(
-                env,
-                learner,
-                num_steps=steps_per_update,
-                discount=discount,
-                trace=trace,
+                env, learner, num_steps=steps_per_update, discount=discount, trace=trace
             )
             saved = checkpoint.OnlineCheckpoint(directory.checkpoints, learner, player)
             first = saved.restore_latest()
-            watcher = evaluator(num_rollouts=snapshot_rollouts)
+            watcher = evaluator(num_rollouts=num_watched)
         files.write_atomically(
             directory.operative_config, gin.operative_config_str().encode()
         )
@@ -110,53 +110,74 @@ def train_expert(
         stack.callback(log.close)
         log.hyperparameters(hyperparameters.hyperparameters(train_expert))
         policy = greedy_policy.GreedyPolicy(learner.actor)
-        frames = num_envs * steps_per_update
+        facts = {"env_id": env_id, "seed": seed}
         for update in range(first + 1, num_updates + 1):
+            rate = learning_rate * (1.0 - (update - 1) / num_updates)
             # Of this update alone, so that a resumed run draws the same.
             rng = np.random.default_rng([seed, update])
-            harvest = player.collect(rng)
-            rate = learning_rate * (1.0 - (update - 1) / num_updates)
-            scalars = learner.update(harvest.played, rng, rate)
-            if harvest.returns:
-                scalars["return_mean"] = float(np.mean(harvest.returns))
+            scalars = _improve(player, learner, rng, rate)
+            facts["env_steps"] = update * frames
             if update % log_every == 0 or update == num_updates:
                 scalars |= {"env_steps": update * frames, "learning_rate": rate}
                 log.scalars(update, "train", scalars)
             if _evaluates(update, num_updates, num_evals):
-                evaluation = watcher(policy, update)
-                log.scalars(update, "rollouts", evaluation.scalars)
-                _save(
-                    learner.actor,
-                    directory.path / "snapshots" / f"{update * frames:09d}",
-                    watcher.section(evaluation)
-                    | {"env_id": env_id, "env_steps": update * frames, "seed": seed},
-                )
+                log.scalars(update, "rollouts", watcher(policy, update).scalars)
+            if update % snapshot_every == 0:
+                snapshot = directory.path / "snapshots" / f"{update * frames:09d}"
+                module_io.save_module(learner.actor, snapshot, facts)
             if update % checkpoint_every == 0 and update < num_updates:
                 log.flush()
                 saved.save(update)
-        final = evaluator()
-        section = final.section(final(policy, num_updates))
-        facts = {"env_id": env_id, "env_steps": num_updates * frames, "seed": seed}
-        _save(learner.actor, directory.modules / "policy", section | facts)
-        results_lib.write_results(
-            directory.results,
-            {
-                "stage": "Ppo",
-                "env_id": env_id,
-                "dataset": "",
-                "seed": seed,
-                "step": num_updates,
-                "labels": None,
-                "heldout": {},
-                "rollouts": section,
-                "wall_seconds": saved.elapsed(),
-                "frames_per_second": num_updates * frames / saved.elapsed(),
-            },
-        )
+        _finish(directory, evaluator(), policy, learner, facts, num_updates, saved)
         log.flush()
         saved.save(num_updates)
         log.finished()
         return results_lib.read_results(directory.results)
+
+
+def _improve(
+    player: collector.Collector,
+    learner: ppo.Ppo,
+    rng: np.random.Generator,
+    learning_rate: float,
+) -> dict[str, float]:
+    """Plays and learns once; what is worth reporting."""
+    harvest = player.collect(rng)
+    scalars = learner.update(harvest.played, rng, learning_rate)
+    if harvest.returns:
+        scalars["return_mean"] = float(np.mean(harvest.returns))
+    return scalars
+
+
+def _finish(
+    directory: workdir_lib.Workdir,
+    evaluator: evaluator_lib.Evaluator,
+    policy: greedy_policy.GreedyPolicy,
+    learner: ppo.Ppo,
+    facts: dict[str, str | int],
+    num_updates: int,
+    saved: checkpoint.OnlineCheckpoint,
+) -> None:
+    """Evaluates and writes the policy and the results."""
+    section = evaluator.section(evaluator(policy, num_updates))
+    measured = {"mean": section["mean"], "episodes": section["episodes"]}
+    module_io.save_module(learner.actor, directory.modules / "policy", facts | measured)
+    seconds = saved.elapsed()
+    results_lib.write_results(
+        directory.results,
+        {
+            "stage": type(learner).__name__,
+            "env_id": facts["env_id"],
+            "dataset": "",
+            "seed": facts["seed"],
+            "step": num_updates,
+            "labels": None,
+            "heldout": {},
+            "rollouts": section,
+            "wall_seconds": seconds,
+            "frames_per_second": facts["env_steps"] / seconds,
+        },
+    )
 
 
 def _environment(
@@ -183,7 +204,7 @@ def _learner(
     settings: ppo.PpoSettings,
 ) -> ppo.Ppo:
     if env.action_spec.is_discrete:
-        raise ValueError(f"Needs continuous actions, got {env.action_spec}.")
+        raise ValueError(f"PPO here needs continuous actions, got {env.action_spec}.")
     (action_dim,) = env.action_spec.shape
     shape = (None, *env.observation_spec.shape)
     actor = gaussian_actor.GaussianActor(action_dim, widths, initial_log_std)
@@ -197,12 +218,3 @@ def _learner(
 def _evaluates(update: int, num_updates: int, num_evals: int) -> bool:
     """Whether `num_evals` evenly spread evaluations have one after this update."""
     return update * num_evals // num_updates > (update - 1) * num_evals // num_updates
-
-
-def _save(
-    actor: gaussian_actor.GaussianActor,
-    directory: pathlib.Path,
-    facts: results_lib.Results,
-) -> None:
-    kept = ("env_id", "env_steps", "seed", "mean", "standard_error", "episodes")
-    module_io.save_module(actor, directory, {name: facts[name] for name in kept})

@@ -180,7 +180,7 @@ def test_slot_swaps_in(file):
     assert len(convolutions) == (15 if reads_pixels else 0)
 
 
-PRESETS = sorted(path.name for path in (GIN / "presets").iterdir())
+PRESETS = sorted(path.parent.name for path in (GIN / "presets").glob("*/common.gin"))
 NUMBERS = {
     "action_decoder": ["action_decoder"],
     "lam": ["lam", "lam_and_action_decoder"],
