@@ -13,14 +13,14 @@ def find(data_dir: str, dataset_name: str, config: str | None = None) -> pathlib
     Args:
       data_dir: the directory that TFDS datasets are under.
       dataset_name: `name`, `name/config` or `name/config/version`.
-      config: the config, if it is not in the name.
+      config: the config, of a name without one.
 
     Raises:
       FileNotFoundError: no such dataset; says which datasets there are.
     """
     root = pathlib.Path(data_dir).expanduser()
     path = root / dataset_name
-    if config:
+    if config and "/" not in dataset_name:
         path /= config
     if (path / _INFO).exists():
         return path

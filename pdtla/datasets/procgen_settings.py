@@ -72,11 +72,13 @@ class ProcgenSettings(build_settings.BuildSettings):
         )
         (player,) = players
         player.reseed(seeds[1])
-        yield from collect.collect_episodes(
-            env,
-            player,
-            episodes_per_slot=episodes_per_slot,
-            epsilon=self.epsilon,
-            seed=seeds[1],
-        )
-        env.close()
+        try:
+            yield from collect.collect_episodes(
+                env,
+                player,
+                episodes_per_slot=episodes_per_slot,
+                epsilon=self.epsilon,
+                seed=seeds[1],
+            )
+        finally:
+            env.close()

@@ -1,19 +1,28 @@
 """`MujocoCamera`, small pictures of a MuJoCo simulation without a screen."""
 
 import os
+import pathlib
+import pickle
+import subprocess
+import sys
 
 import mujoco
 import numpy as np
+
+from pdtla.environments import picture_process
+
+_ROOT = pathlib.Path(__file__).parents[2]
 
 
 class MujocoCamera:
     """Renders one camera of a model, without shadows, reflections and multisampling.
 
-    Those cost thirty times as much where there is no graphics card. The OpenGL back end
-    is that of the variable MUJOCO_GL, EGL by default.
+    A process of its own draws, for `picture_process` says why; it ends with `close` or
+    with the process that started it. The OpenGL back end is that of the variable
+    MUJOCO_GL, EGL by default.
 
     Args:
-      model: the model; its offscreen buffer is resized.
+      model: the model.
       height: of the pictures.
       width: of the pictures.
       camera: name of a camera of the model, or None for a free one.
@@ -26,55 +35,48 @@ class MujocoCamera:
         width: int = 64,
         camera: str | None = "track",
     ):
-        self._model = model
-        self._viewport = mujoco.MjrRect(0, 0, width, height)
-        model.vis.global_.offwidth, model.vis.global_.offheight = width, height
-        model.vis.quality.offsamples = 0
-        self._gl = _context_class()(width, height)
-        self._gl.make_current()
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        self._scene = mujoco.MjvScene(model, maxgeom=1000)
-        for flag in (
-            mujoco.mjtRndFlag.mjRND_SHADOW,
-            mujoco.mjtRndFlag.mjRND_REFLECTION,
-        ):
-            self._scene.flags[flag] = False
-        self._camera = mujoco.MjvCamera()
-        if camera is not None:
-            self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-            self._camera.fixedcamid = model.camera(camera).id
+        self._shape = (height, width, 3)
+        paths = (str(_ROOT), os.environ.get("PYTHONPATH"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", picture_process.__name__],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        binary = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+        mujoco.mj_saveModel(model, None, binary)
+        self._send((binary.tobytes(), height, width, camera))
 
     def render(self, data: mujoco.MjData) -> np.ndarray:
-        """A picture of a state, uint8 `[H, W, 3]`; `data` must be up to date."""
-        self._gl.make_current()
-        mujoco.mjv_updateScene(
-            self._model,
-            data,
-            mujoco.MjvOption(),
-            None,
-            self._camera,
-            mujoco.mjtCatBit.mjCAT_ALL,
-            self._scene,
-        )
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        mujoco.mjr_render(self._viewport, self._scene, self._context)
-        pixels = np.empty((self._viewport.height, self._viewport.width, 3), np.uint8)
-        mujoco.mjr_readPixels(pixels, None, self._viewport, self._context)
-        return pixels[::-1].copy()  # OpenGL's first row is the lowest
+        """A picture of a state, uint8 `[H, W, 3]`; `data` must be up to date.
+
+        The data may be that of another model which differs in positions alone.
+
+        Raises:
+          RuntimeError: pictures cannot be drawn here.
+        """
+        self._send([np.array(getattr(data, name)) for name in picture_process.POSES])
+        size = int(np.prod(self._shape))
+        pixels = self._process.stdout.read(size)
+        if len(pixels) < size:
+            self._fail()
+        return np.frombuffer(pixels, np.uint8).reshape(self._shape).copy()
 
     def close(self) -> None:
-        """Frees the graphics memory."""
-        self._gl.make_current()
-        self._context.free()
-        self._gl.free()
+        """Ends the process."""
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
 
+    def _send(self, message: object) -> None:
+        try:
+            pickle.dump(message, self._process.stdin, pickle.HIGHEST_PROTOCOL)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._fail()
 
-def _context_class() -> type:
-    # Imported here, for it needs graphics libraries that the simulation does not.
-    if os.environ.get("MUJOCO_GL"):
-        from mujoco import gl_context
-
-        return gl_context.GLContext
-    from mujoco import egl
-
-    return egl.GLContext
+    def _fail(self) -> None:
+        raise RuntimeError(
+            "Pictures need OpenGL without a screen, as EGL gives; the process that "
+            f"draws them ended with exit status {self._process.wait()}."
+        )
