@@ -111,13 +111,18 @@ def save(run: str, step: int, section: results_lib.Results) -> None:
 
 def table(section: results_lib.Results) -> str:
     """The outcome as lines of text, one for each way of acting."""
-    lines = [f"{'actions':<10}{'episodes':>9}{'mean':>9}{'95% interval':>18}{'IQM':>9}"]
+    solves = "success_rate" in section
+    lines = [
+        f"{'actions':<10}{'episodes':>9}{'mean':>9}{'95% interval':>18}{'IQM':>9}"
+        + f"{'success':>9}" * solves
+    ]
     for row in (section, *section.get("other_modes", ())):
         low, high = row["ci95"]
         interval = f"{low:.2f} to {high:.2f}"
         lines.append(
             f"{row['mode']:<10}{row['episodes']:>9}{row['mean']:>9.2f}"
             f"{interval:>18}{row['iqm']:>9.2f}"
+            + (f"{row['success_rate']:>9.0%}" if solves else "")
         )
     return "\n".join(lines)
 

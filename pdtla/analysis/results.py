@@ -41,6 +41,7 @@ def summarize_rollouts(
     returns: np.ndarray,
     lengths: np.ndarray,
     *,
+    successes: np.ndarray | None = None,
     reference: Mapping[str, float | str] | None = None,
     seed: int = 0,
 ) -> Results:
@@ -49,12 +50,14 @@ def summarize_rollouts(
     Args:
       returns: `[N, E]` raw, undiscounted episode returns, terminal reward included.
       lengths: `[N, E]` steps of the episodes.
+      successes: bool `[N, E]`, which episodes solved their task, or None.
       reference: `min` and `max` (returns that normalise to 0 and 1) and their `name`.
       seed: seed of the bootstrap of the 95% interval of the mean.
 
     Returns:
       `returns` and `lengths` as lists of N lists of E numbers, the statistics of the
-      pooled returns and, given a reference, `normalized_mean`.
+      pooled returns and, where given, `success_rate` with its interval `success_ci95`,
+      and of a reference `normalized_mean`.
     """
     scores = np.asarray(returns, np.float64).ravel()
     interval = aggregate.bootstrap_interval(scores, seed=seed)
@@ -69,6 +72,11 @@ def summarize_rollouts(
         "standard_error": aggregate.standard_error(scores),
         "length_mean": float(np.mean(lengths)),
     }
+    if successes is not None:
+        solved = np.asarray(successes, np.float64).ravel()
+        interval_of_rate = aggregate.bootstrap_interval(solved, seed=seed)
+        section["success_rate"] = interval_of_rate.estimate
+        section["success_ci95"] = [interval_of_rate.low, interval_of_rate.high]
     if reference is not None:
         low, high = float(reference["min"]), float(reference["max"])
         section["normalized_mean"] = float(

@@ -163,7 +163,10 @@ class Evaluator:
 
     def _summary(self, result: RolloutResult) -> results.Results:
         return results.summarize_rollouts(
-            result.returns, result.lengths, reference=self.reference
+            result.returns,
+            result.lengths,
+            successes=result.successes,
+            reference=self.reference,
         )
 
     def _report(self, rollouts: dict[str, RolloutResult], step: int) -> Evaluation:
@@ -182,12 +185,17 @@ class Evaluator:
             }
             if self.reference is not None:
                 scalars[f"{mode}/return_normalized"] = summary["normalized_mean"]
+            success = ""
+            if "success_rate" in summary:
+                scalars[f"{mode}/success_rate"] = summary["success_rate"]
+                success = f", success {summary['success_rate']:.0%}"
             logging.info(
-                "Step %d, %s actions: return %.2f ± %.2f over %d episodes, %.1f s.",
+                "Step %d, %s actions: return %.2f ± %.2f%s over %d episodes, %.1f s.",
                 step,
                 mode,
                 summary["mean"],
                 summary["standard_error"],
+                success,
                 result.num_episodes,
                 result.seconds,
             )

@@ -26,6 +26,8 @@ class RolloutResult:
       env_steps: simulator steps taken, the uncounted ones of slots that had finished
         included.
       seconds: wall-clock time of the loop, without compilation of the policy.
+      successes: bool `[N, E]`, whether any step of the episode solved the task; None
+        where the environment does not tell.
     """
 
     returns: np.ndarray
@@ -35,6 +37,7 @@ class RolloutResult:
     videos: tuple[np.ndarray, ...]
     env_steps: int
     seconds: float
+    successes: np.ndarray | None = None
 
     @property
     def num_episodes(self) -> int:
@@ -131,6 +134,7 @@ def _run(
     shape = (env.num_envs, episodes_per_slot)
     returns, lengths = np.zeros(shape, np.float64), np.zeros(shape, np.int64)
     levels, truncated = np.zeros(shape, np.int64), np.zeros(shape, bool)
+    successes = None if env.current().success is None else np.zeros(shape, bool)
     finished = np.zeros(env.num_envs, np.int64)
     frames = [[] for _ in range(record)]
 
@@ -149,6 +153,8 @@ def _run(
         episode = finished[active]
         returns[active, episode] += timestep.reward[active]
         lengths[active, episode] += 1
+        if successes is not None:
+            successes[active, episode] |= timestep.success[active]
         capped = ~timestep.first[active] & (lengths[active, episode] >= cap)
         truncated[active, episode] = timestep.truncated[active] | capped
         ended = active[timestep.first[active] | capped]
@@ -170,6 +176,7 @@ def _run(
         videos=tuple(np.stack(video) for video in frames),
         env_steps=env_steps,
         seconds=time.perf_counter() - start,
+        successes=successes,
     )
 
 

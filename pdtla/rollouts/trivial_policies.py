@@ -92,6 +92,31 @@ class ActionMarginal(_Random):
         return tf.random.stateless_categorical(logits, batch_size, seed, tf.int32)[0]
 
 
+class ActionSample(_Random):
+    """Draws whole actions from a dataset's, with replacement: its action marginal.
+
+    Args:
+      actions: float `[..., A]`.
+
+    Raises:
+      ValueError: there are no actions.
+    """
+
+    def __init__(self, actions: np.ndarray):
+        actions = np.asarray(actions, np.float32)
+        if actions.ndim < 2 or not actions.size:
+            raise ValueError(
+                f"Sampled actions must be floats [..., A], got {actions.shape}."
+            )
+        self.actions = actions.reshape(-1, actions.shape[-1])
+
+    def _draw(self, batch_size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        rows = tf.random.stateless_uniform(
+            [batch_size], seed, 0, len(self.actions), tf.int32
+        )
+        return tf.gather(self.actions, rows)
+
+
 class Constant(Policy):
     """Always takes the same action, int or float `[A]`."""
 
@@ -113,12 +138,41 @@ class Constant(Policy):
         return tf.broadcast_to(self.action, shape), state
 
 
+def action_marginal(action_spec: specs.ArraySpec, actions: np.ndarray) -> Policy:
+    """The policy that acts as a dataset does, whatever it sees.
+
+    Args:
+      action_spec: of one action.
+      actions: the dataset's, int `[...]` or float `[..., A]`.
+    """
+    if action_spec.is_discrete:
+        return ActionMarginal.of_actions(actions, action_spec.num_values)
+    return ActionSample(actions)
+
+
+def constant_actions(
+    action_spec: specs.ArraySpec, actions: np.ndarray
+) -> tuple[int | np.ndarray, ...]:
+    """The constants worth a try: all categories, or zero and the mean of a dataset.
+
+    Args:
+      action_spec: of one action.
+      actions: the dataset's, float `[..., A]`; not read if actions are categories.
+    """
+    if action_spec.is_discrete:
+        return tuple(range(action_spec.num_values))
+    actions = np.asarray(actions, np.float64)
+    mean = actions.mean(axis=tuple(range(actions.ndim - 1)))
+    return np.zeros(action_spec.shape, np.float32), mean.astype(np.float32)
+
+
 def best_constant_action(
     make_env: Callable[[], VectorEnvironment],
+    candidates: Sequence[int | np.ndarray] | None = None,
     *,
     episodes_per_slot: int = 1,
     max_steps: int | None = None,
-) -> tuple[int, np.ndarray]:
+) -> tuple[int | np.ndarray, np.ndarray]:
     """Finds the constant action of highest mean return.
 
     Search on the training levels and report the action found on the evaluation levels:
@@ -127,23 +181,31 @@ def best_constant_action(
     Args:
       make_env: makes the environment; each action is tried in a fresh one, hence on
         the same levels.
+      candidates: the actions to try, e.g. `constant_actions`; by default all
+        categories.
       episodes_per_slot: episodes that count in each slot.
       max_steps: cap on the steps of one episode.
 
     Returns:
-      The best action and the mean return of every action, `[A]`.
+      The best action and the mean return of every candidate.
+
+    Raises:
+      ValueError: actions are no categories, and there are no candidates.
     """
-    means = []
-    num_values = None
-    while num_values is None or len(means) < num_values:
-        env = make_env()
-        num_values = env.action_spec.num_values
-        result = rollout(
-            env,
-            Constant(len(means)),
-            episodes_per_slot=episodes_per_slot,
-            max_steps=max_steps,
-        )
-        means.append(result.returns.mean())
-    means = np.asarray(means)
-    return int(means.argmax()), means
+    if candidates is None:
+        spec = make_env().action_spec
+        if not spec.is_discrete:
+            raise ValueError(f"Constants to try must be given for actions {spec}.")
+        candidates = range(spec.num_values)
+    means = np.array(
+        [
+            rollout(
+                make_env(),
+                Constant(candidate),
+                episodes_per_slot=episodes_per_slot,
+                max_steps=max_steps,
+            ).returns.mean()
+            for candidate in candidates
+        ]
+    )
+    return candidates[int(means.argmax())], means

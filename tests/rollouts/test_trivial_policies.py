@@ -5,12 +5,16 @@ import pytest
 import tensorflow as tf
 
 from pdtla import specs
+from pdtla.environments.metaworld import MetaWorld
 from pdtla.environments.procgen import Procgen
 from pdtla.rollouts.trivial_policies import (
     ActionMarginal,
+    ActionSample,
     Constant,
     UniformRandom,
+    action_marginal,
     best_constant_action,
+    constant_actions,
 )
 
 DISCRETE = specs.ArraySpec((), "int32", num_values=15)
@@ -80,3 +84,31 @@ def test_best_constant_action_on_coinrun_goes_right():
     assert best in (7, 8)  # right, right and jump
     assert means.shape == (15,) and means[best] == means.max() > 0
     assert means[4] == 0.0  # standing still
+
+
+def test_sample_draws_whole_actions_as_often_as_the_data():
+    data = np.array([[[0.0, 1.0], [0.5, -1.0]], [[0.5, -1.0], [0.5, -1.0]]])
+    spec = specs.ArraySpec((2,), "float32", minimum=-1.0, maximum=1.0)
+    policy = action_marginal(spec, data)
+    assert isinstance(policy, ActionSample)
+    actions = sample(policy).reshape(-1, 2)
+    first = (actions == [0.0, 1.0]).all(axis=1)
+    assert (first | (actions == [0.5, -1.0]).all(axis=1)).all()
+    np.testing.assert_allclose(first.mean(), 1 / 4, atol=0.015)
+    with pytest.raises(ValueError, match=r"must be floats \[..., A\], got \(3,\)"):
+        ActionSample(np.zeros(3))
+
+
+def test_best_of_the_constants_of_a_box():
+    def make_env():
+        return MetaWorld(env_id="reach", num_envs=2, num_levels=10, max_episode_steps=9)
+
+    # Gripping downwards in all of the data: worse than to stay near the goals.
+    data = np.full((4, 3, 4), [0.0, 0.0, -1.0, 1.0], np.float32)
+    candidates = constant_actions(make_env().action_spec, data)
+    np.testing.assert_array_equal(candidates, [[0, 0, 0, 0], [0, 0, -1, 1]])
+    best, means = best_constant_action(make_env, candidates)
+    assert means.shape == (2,) and means[0] != means[1]
+    np.testing.assert_array_equal(best, candidates[means.argmax()])
+    with pytest.raises(ValueError, match="Constants to try must be given"):
+        best_constant_action(make_env)
