@@ -1,7 +1,11 @@
-r"""Builds a dataset of expert episodes with a progress bar.
+r"""Builds a dataset of played episodes with a progress bar, or several in a row.
 
     python -m launch.build_dataset --gin_file=gin/envs/procgen.gin \
         --gin.ENV_ID=coinrun --gin.NUM_TRAJS=500 --data_dir=data
+    python -m launch.build_dataset --gin_file=gin/envs/mujoco.gin \
+        --gin.ENV_ID=halfcheetah --gin.MIX=medium-expert --data_dir=data
+    python -m launch.build_dataset --gin_file=gin/envs/metaworld.gin \
+        --env_ids=window-open,assembly --data_dir=data
 """
 
 import sys
@@ -15,6 +19,9 @@ from pdtla.training import configs
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Directory of the datasets, by default the macro DATA_DIR."
 )
+_ENV_IDS = flags.DEFINE_list(
+    "env_ids", None, "Environments, a dataset of each, instead of the macro ENV_ID."
+)
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", None, "Processes that play, by default one a core."
 )
@@ -27,9 +34,15 @@ _BASE_FILE = "gin/data/build.gin"
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
+    for env_id in _ENV_IDS.value or (None,):
+        _build(env_id)
+
+
+def _build(env_id: str | None) -> None:
+    bindings = [] if env_id is None else [f"ENV_ID = {env_id!r}"]
     configs.parse_gin(
         flags.FLAGS.gin_file,
-        flags.FLAGS.gin_bindings,
+        [*flags.FLAGS.gin_bindings, *bindings],
         roots=[build.build],
         base_file=_BASE_FILE,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from pdtla import specs
 from pdtla.datasets import build_settings, rlds_writer
 from pdtla.environments import levels, locomotion, mujoco
-from pdtla.experts import collect, random_expert
+from pdtla.experts import collect, mujoco_expert, random_expert
 from pdtla.experts import expert as expert_lib
 
 _EXPERT, _MEDIUM, _RANDOM = "expert", "medium", "random"
@@ -115,8 +115,6 @@ class MujocoSettings(build_settings.BuildSettings):
             return random_expert.RandomExpert(self.seed)
         if policy == _EXPERT and expert is not None:
             return expert
-        from pdtla.experts import mujoco_expert
-
         return mujoco_expert.MujocoExpert(
             self.env_id, level=policy, action_noise=self.action_noise
         )
