@@ -75,7 +75,9 @@ class Chain:
           ConfigError: the workdir holds a run of another configuration or other data.
         """
         own = [f"gin/stages/{stage}.gin", f"{self.preset}/{numbers}.gin"]
-        self._parse([*own, *files], {"DATA_DIR": self.data_dir} | bindings, [train_lib.train])
+        self._parse(
+            [*own, *files], {"DATA_DIR": self.data_dir} | bindings, [train_lib.train]
+        )
         workdir = str(self.run(name))
         train = gin.get_configurable(train_lib.train)
         results = self._timed(name, lambda: train(workdir=workdir))
@@ -116,9 +118,11 @@ class Chain:
         with set_up.setting_up():
             return gin.get_configurable(windows)(**arguments)
 
-    def make(self, configurable: Callable, **arguments: Any) -> Any:
+    def make(
+        self, configurable: Callable, macros: dict[str, Any] | None = None, **arguments
+    ) -> Any:
         """Makes something that the environment file and the preset configure."""
-        self._parse([], {}, [configurable])
+        self._parse([], macros or {}, [configurable])
         with set_up.setting_up():
             return gin.get_configurable(configurable)(**arguments)
 

@@ -21,10 +21,13 @@ STAGES = {
     "bc": {"policy"},
     "la_bc": {"policy"},
     "lam": {"idm", "vq", "fdm"},
+    "laom": {"idm"},
+    "laom_and_action_decoder": {"idm", "decoder"},
     "lam_and_action_decoder": {"idm", "vq", "fdm", "decoder"},
     "lam_hierarchical": {"idm", "vq", "fdm", "skill"},
     "vpt": {"idm", "decoder"},
 }
+UNLABELLED = ("la_bc", "lam", "lam_hierarchical", "laom")
 TWO_UPDATES = ("NUM_UPDATES = 2", "NUM_EVALS = 1")
 
 
