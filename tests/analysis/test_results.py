@@ -43,6 +43,18 @@ def test_statistics():
     assert 1.0 <= low < 4.0 < high <= 9.0
 
 
+def test_success_rate_and_its_interval():
+    successes = np.array([[True, False], [True, True]])
+    rollouts = results.summarize_rollouts(
+        np.ones((2, 2)), np.ones((2, 2), int), successes=successes
+    )
+    assert rollouts["success_rate"] == 0.75
+    low, high = rollouts["success_ci95"]
+    assert 0.0 <= low < 0.75 < high <= 1.0
+    without = results.summarize_rollouts(np.ones((2, 2)), np.ones((2, 2), int))
+    assert not {"success_rate", "success_ci95"} & set(without)
+
+
 def test_reference_normalises():
     rollouts = results.summarize_rollouts(
         np.array([[7.0]]),

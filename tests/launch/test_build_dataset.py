@@ -45,3 +45,42 @@ def test_wrong_input_is_one_line(tmp_path):
         (line,) = [t for t in done.stderr.splitlines() if t.startswith("error:")]
         assert message in line
     assert not list(tmp_path.iterdir())
+
+
+def test_builds_several_tasks_in_one_go(tmp_path):
+    done = run(
+        "--env_ids=window-open,drawer-close-v2",
+        "--gin.NUM_TRAJS=1",
+        "--gin.NUM_TEST_TRAJS=1",
+        "--gin.MAX_EPISODE_STEPS=110",
+        f"--data_dir={tmp_path}",
+        "--num_workers=1",
+        family="metaworld",
+    )
+    assert done.returncode == 0, done.stderr
+    readers = [
+        rlds_reader.RldsReader(
+            dataset_name=f"metaworld_dataset/{task}", data_dir=str(tmp_path)
+        )
+        for task in ("window-open", "drawer-close")
+    ]
+    assert [reader.metadata["env_id"] for reader in readers] == [
+        "window-open",
+        "drawer-close",
+    ]
+    assert all(reader.metadata["success_rate"] == 1.0 for reader in readers)
+
+
+def test_mujoco_mix_by_its_macro(tmp_path):
+    done = run(
+        "--gin.ENV_ID=Hopper-v5",
+        "--gin.MIX=random",
+        "--gin.NUM_TRAJS=3",
+        "--gin.NUM_TEST_TRAJS=1",
+        f"--data_dir={tmp_path}",
+        "--num_workers=1",
+        family="mujoco",
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"Dataset: {tmp_path}/mujoco_dataset/hopper-random" in done.stderr
+    assert "random: 3 episodes, return" in done.stderr

@@ -145,3 +145,10 @@ def test_no_checkpoint_yet(run, tmp_path):
     (tmp_path / "config.gin").write_text(config.read_text())
     with pytest.raises(configs.ConfigError, match="no checkpoint yet"):
         evaluate.load_run(str(tmp_path), [], [])
+
+
+def test_table_shows_success_where_there_is_one():
+    row = {"mode": "greedy", "episodes": 8, "mean": 3.0, "ci95": [2, 4], "iqm": 3.0}
+    assert "success" not in evaluate.table(row)
+    header, line = evaluate.table(row | {"success_rate": 0.625}).splitlines()
+    assert header.endswith("success") and line.endswith("62%")

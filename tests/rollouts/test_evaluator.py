@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from pdtla.analysis import results
 from pdtla.environments.levels import LevelRange
+from pdtla.environments.metaworld import MetaWorld
 from pdtla.environments.procgen import Procgen
 from pdtla.experts.maze_expert import MazeExpert
+from pdtla.experts.metaworld_expert import MetaworldExpert
 from pdtla.rollouts.evaluator import Evaluator, reference_scores
 from pdtla.rollouts.trivial_policies import ActionMarginal, Constant
 from pdtla.stage import Stage
@@ -151,3 +153,18 @@ def test_the_weights_of_the_moment_act():
         stage.logits.assign(keras.ops.one_hot(action, 15))
         returns.append(evaluator(stage).scalars["greedy/return_mean"])
     assert returns[0] == 0.0 < returns[1]
+
+
+def test_success_rate_is_in_the_scalars_and_in_the_section():
+    make_env = functools.partial(MetaWorld, env_id="reach", max_episode_steps=100)
+    evaluator = Evaluator(
+        make_env, num_rollouts=3, levels=LevelRange(9000, 500), modes=("greedy",)
+    )
+    evaluation = evaluator.evaluate_expert(MetaworldExpert("reach"))
+    section = evaluator.section(evaluation)
+    solved = evaluation.rollouts["greedy"].successes.mean()
+    assert evaluation.scalars["greedy/success_rate"] == section["success_rate"]
+    assert section["success_rate"] == solved == 1.0
+    assert section["success_ci95"] == [1.0, 1.0]
+    still = evaluator.section(evaluator(Constant(np.zeros(4))))
+    assert still["success_rate"] == 0.0

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pdtla.environments.metaworld import MetaWorld
 from pdtla.environments.procgen import Procgen
 from pdtla.experts.expert import Expert
 from pdtla.experts.maze_expert import MazeExpert
+from pdtla.experts.metaworld_expert import MetaworldExpert
 from pdtla.rollouts.rollout import rollout, rollout_expert
 from pdtla.rollouts.trivial_policies import Constant, UniformRandom
 from pdtla.stage import Policy
@@ -147,3 +149,32 @@ def test_wrong_arguments(kwargs):
     name = next(iter(kwargs))
     with pytest.raises(ValueError, match=f"{name} must be"):
         rollout(make_env(), Constant(4), **kwargs)
+
+
+class LazyExpert(MetaworldExpert):
+    """Plays the levels of even number alone."""
+
+    def act(self, env, timestep):
+        return np.where(timestep.level[:, None] % 2, 0.0, super().act(env, timestep))
+
+
+@pytest.mark.parametrize("end_on_success", [False, True])
+def test_an_episode_succeeds_if_any_of_its_steps_does(end_on_success):
+    env = MetaWorld(
+        env_id="window-open",
+        num_envs=2,
+        num_levels=1000,
+        max_episode_steps=120,
+        end_on_success=end_on_success,
+    )
+    result = rollout_expert(env, LazyExpert("window-open"), episodes_per_slot=2)
+    assert result.successes.dtype == bool and result.successes.shape == (2, 2)
+    np.testing.assert_array_equal(result.successes, result.levels % 2 == 0)
+    assert 0 < result.successes.sum() < 4
+    ended = result.lengths < 120
+    np.testing.assert_array_equal(ended, result.successes & end_on_success)
+    np.testing.assert_array_equal(result.truncated, ~ended)
+
+
+def test_no_success_where_environments_do_not_tell():
+    assert rollout(make_env(max_episode_steps=2), Constant(4)).successes is None
