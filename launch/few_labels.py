@@ -99,7 +99,7 @@ class Study:
         self._chain.train(name, stage, numbers, **(given | bindings))
 
     def _relabel(self, name: str, run: str, dataset: str) -> None:
-        self._chain.relabel(name, run, ENV_ID=self._env_id, DATASET_NAME=dataset)
+        self._chain.relabel(name, run, DATASET_NAME=dataset)
 
     def _bc_labels(self, prefix: str, labels: Labels) -> None:
         self._train(
