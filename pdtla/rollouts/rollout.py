@@ -78,7 +78,7 @@ def rollout(
 
     Raises:
       ValueError: an argument is out of range, or video is asked of an environment
-        whose observations are no images.
+        that does not render.
     """
     step = tf.function(policy.step)
     state = policy.initial_state(env.num_envs, seed)
@@ -144,7 +144,7 @@ def _run(
     while True:
         for slot in range(record):
             if finished[slot] == 0:
-                frames[slot].append(timestep.observation[slot].copy())
+                frames[slot].append(env.render(slot))
         timestep = env.step(act(timestep))
         env_steps += env.num_envs
 
@@ -191,8 +191,7 @@ def _check_arguments(env, episodes_per_slot, max_steps, record) -> None:
         raise ValueError(
             f"record must be between 0 and the {env.num_envs} slots, got {record}."
         )
-    if record and not env.observation_spec.is_image:
+    if record and not env.can_render:
         raise ValueError(
-            "Video needs image observations; this environment gives "
-            f"{env.observation_spec.shape} {env.observation_spec.dtype}."
+            f"Video needs an environment that renders, got a {type(env).__name__}."
         )

@@ -182,3 +182,22 @@ def test_wrong_settings_are_refused(tmp_path):
         with pytest.raises(ValueError, match=message):
             build_hopper(tmp_path, **kwargs)
     assert not list(tmp_path.glob("**/*.tfrecord*"))
+
+
+def test_shipped_policies_play_their_parts(tmp_path):
+    settings = functools.partial(
+        mujoco_settings.MujocoSettings, mix="medium-expert", max_episode_steps=60
+    )
+    directory = build.build(
+        env_id="halfcheetah",
+        data_dir=str(tmp_path),
+        settings=settings,
+        num_trajs=4,
+        num_test_trajs=1,
+        num_workers=1,
+    )
+    metadata = read(directory).metadata
+    assert metadata["expert"] == "ppo_halfcheetah_medium, ppo_halfcheetah_expert"
+    medium, expert = (metadata["policies"][name] for name in ("medium", "expert"))
+    assert medium["episodes"] == expert["episodes"] == 2
+    assert expert["return_mean"] > medium["return_mean"] + 10 > 20

@@ -178,3 +178,14 @@ def test_an_episode_succeeds_if_any_of_its_steps_does(end_on_success):
 
 def test_no_success_where_environments_do_not_tell():
     assert rollout(make_env(max_episode_steps=2), Constant(4)).successes is None
+
+
+def test_video_of_an_environment_that_shows_states():
+    env = MetaWorld(env_id="reach", num_envs=2, max_episode_steps=6)
+    begin = env.render(0)
+    result = rollout(env, Constant([1.0, 0.0, 0.0, 0.0]), record=1)
+    (video,) = result.videos
+    assert video.shape == (6, 64, 64, 3) and video.dtype == np.uint8
+    np.testing.assert_array_equal(video[0], begin)
+    assert (video[5] != begin).mean() > 0.01
+    env.close()
