@@ -2,9 +2,9 @@ r"""Compares what few action labels buy in continuous control, method by method.
 
     python -m launch.few_labels --env_id=halfcheetah --seeds=0,1,2,3,4
 
-Expert episodes come without actions, labels from a pool of medium and random episodes
-(`--labels=pool:128,pool:5t`, transitions or whole trajectories) or from the expert's
-own (`expert:128`). Every step whose result is up to date is skipped, so the same
+Expert episodes come without actions, labels from a pool of noisy and random episodes
+(`--labels=noisy:128,noisy:5t`, transitions or whole trajectories), from medium and
+random ones (`medium:128`) or from the expert's own (`expert:128`). Every step whose result is up to date is skipped, so the same
 command goes on where it stopped.
 """
 
@@ -28,7 +28,7 @@ _PRESET = flags.DEFINE_string(
 _ENV_ID = flags.DEFINE_string("env_id", "halfcheetah", "halfcheetah, walker2d, hopper.")
 _SEEDS = flags.DEFINE_list("seeds", "0", "Seeds of training and of the labels.")
 _LABELS = flags.DEFINE_list(
-    "labels", "pool:128,pool:5t", "Where labels come from, and how many."
+    "labels", "noisy:128,noisy:5t", "Where labels come from, and how many."
 )
 _METHODS = flags.DEFINE_list("methods", None, "Some of the methods; by default all.")
 _OUTPUT = flags.DEFINE_string(
@@ -52,7 +52,7 @@ class Labels(NamedTuple):
     """Which labels a method gets.
 
     Attributes:
-      text: as given, for instance "pool:128".
+      text: as given, for instance "noisy:128".
       dataset: name of their dataset.
       macros: how many, for a run on that dataset.
       joint: the same for a joint run.
@@ -198,17 +198,17 @@ class Study:
 
 
 def parse_labels(text: str, env_id: str) -> Labels:
-    """Reads "pool:128" (transitions) or "expert:5t" (trajectories).
+    """Reads "noisy:128" (transitions) or "expert:5t" (trajectories).
 
     Raises:
       ConfigError: another form.
     """
     source, _, count = text.partition(":")
-    mixes = {"pool": "medium-random", "expert": "expert"}
+    mixes = {"expert": "expert", "medium": "medium-random", "noisy": "noisy-random"}
     digits = count.removesuffix("t")
     if source not in mixes or not digits.isdigit() or int(digits) < 1:
         raise configs.ConfigError(
-            f"--labels are like pool:128 or expert:5t (trajectories), got {text!r}."
+            f"--labels are like noisy:128 or expert:5t (trajectories), got {text!r}."
         )
     number = int(digits)
     dataset = f"mujoco_dataset/{env_id}-{mixes[source]}"
@@ -291,7 +291,9 @@ def main(argv: list[str]) -> None:
     labels = [parse_labels(text, env_id) for text in _LABELS.value]
     output = pathlib.Path(_OUTPUT.value or f"results/few_labels/{env_id}")
     chain = chain_lib.Chain(_PRESET.value.rstrip("/"), _DATA_DIR.value, output)
-    for mix in ("expert", "medium-random"):
+    expert = f"mujoco_dataset/{env_id}-expert"
+    for dataset in dict.fromkeys([expert, *(each.dataset for each in labels)]):
+        mix = dataset.partition(f"/{env_id}-")[2]
         chain.build_dataset(f"{mix} data", ENV_ID=env_id, MIX=mix)
     found = references(chain, env_id)
     returns = {

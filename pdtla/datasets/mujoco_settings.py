@@ -12,7 +12,10 @@ from pdtla.environments import levels, locomotion, mujoco
 from pdtla.experts import collect, mujoco_expert, random_expert
 from pdtla.experts import expert as expert_lib
 
-_EXPERT, _MEDIUM, _RANDOM = "expert", "medium", "random"
+_EXPERT, _MEDIUM, _RANDOM, _NOISY = "expert", "medium", "random", "noisy"
+# Deviation of the noise that makes the expert a poor one (a quarter of its return on
+# HalfCheetah) that still meets the states of a good one.
+_NOISE = 0.3
 # Who plays the episodes of each mix, in turn. D4RL (Fu et al. 2020, arXiv 2004.07219)
 # has mixes of these names; its shares are of steps, these are of episodes.
 MIXES = {
@@ -21,6 +24,7 @@ MIXES = {
     "medium-expert": (_MEDIUM, _EXPERT),
     "medium-replay": tuple(f"replay-{number}" for number in range(5)),
     "medium-random": (_MEDIUM, _RANDOM),
+    "noisy-random": (_NOISY, _RANDOM),
     "random": (_RANDOM,),
 }
 
@@ -115,6 +119,8 @@ class MujocoSettings(build_settings.BuildSettings):
             return random_expert.RandomExpert(self.seed)
         if policy == _EXPERT and expert is not None:
             return expert
+        if policy == _NOISY:
+            return mujoco_expert.MujocoExpert(self.env_id, action_noise=_NOISE)
         return mujoco_expert.MujocoExpert(
             self.env_id, level=policy, action_noise=self.action_noise
         )
