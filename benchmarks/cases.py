@@ -24,6 +24,8 @@ from pdtla.latent_actions.latent_action_model import LatentActionModel
 from pdtla.layers.frame_stack import FrameStack
 from pdtla.layers.impala_cnn import ImpalaCNN
 from pdtla.layers.module_io import save_module
+from pdtla.layers.space_time_decoder import SpaceTimeDecoder
+from pdtla.layers.space_time_encoder import SpaceTimeEncoder
 from pdtla.layers.unet import UNet
 from pdtla.layers.vector_quantizer import VectorQuantizer
 from pdtla.policies.behavioral_cloning import BehavioralCloning
@@ -34,6 +36,7 @@ assert pdtla
 
 BATCH = 128
 LABEL_BATCH = 512
+WINDOW_BATCH = 4
 NUM_ENVS = 64
 ROLLOUT_STEPS = 100
 _FRAME = specs.ArraySpec((64, 64, 3), "uint8")
@@ -65,6 +68,24 @@ def lam_step(scale: int, width: int, unet: type[UNet] = UNet) -> Task:
     """One update of a latent action model on windows of 3 frames."""
     stage = _lam(scale, width, unet)
     return _training_step(stage, {specs.OBSERVATION: _FRAME.with_time(3)})
+
+
+def window_lam_step(attention: str) -> Task:
+    """One update of a transformer LAM, the size for a CPU, on windows of 4 frames."""
+    stage = _window_lam(64, 2, 4, 16, attention)
+    return _training_step(stage, {specs.OBSERVATION: _FRAME.with_time(4)})
+
+
+def window_lam_forward(
+    width: int, layers: int, heads: int, patch: int, attention: str
+) -> Task:
+    """The losses of a transformer LAM of published size on windows of 18 frames."""
+    stage = _window_lam(width, layers, heads, patch, attention)
+    stage.build({specs.OBSERVATION: _FRAME.with_time(18)})
+    batch = {specs.OBSERVATION: _random(_FRAME.with_time(18), WINDOW_BATCH)}
+    losses = tf.function(lambda: stage(batch)[0]["reconstruction"])
+    flop = count_flop(losses.get_concrete_function())
+    return Task(lambda: losses().numpy(), WINDOW_BATCH, "windows", flop)
 
 
 def policy_step(scale: int) -> Task:
@@ -137,6 +158,15 @@ def _lam(scale: int, width: int, unet: type[UNet] = UNet) -> LatentActionModel:
     )
 
 
+def _window_lam(
+    width: int, layers: int, heads: int, patch: int, attention: str
+) -> LatentActionModel:
+    sizes = (width, layers, heads, patch, attention)
+    return LatentActionModel(
+        SpaceTimeEncoder(*sizes), SpaceTimeDecoder(*sizes), VectorQuantizer()
+    )
+
+
 def _environment() -> Procgen:
     return Procgen(env_id="bigfish", num_envs=NUM_ENVS)
 
@@ -183,6 +213,12 @@ CASES = {
     "lam_step/lapo": lambda: lam_step(**LAPO),
     "lam_step/quickstart_plain": lambda: lam_step(**QUICKSTART, unet=PlainUNet),
     "lam_step/quickstart": lambda: lam_step(**QUICKSTART),
+    "window_step/vit_cpu": lambda: window_lam_step("joint"),
+    "window_step/space_time_cpu": lambda: window_lam_step("factorised"),
+    "window_forward/vit": lambda: window_lam_forward(256, 6, 8, 8, "joint"),
+    "window_forward/space_time": lambda: window_lam_forward(
+        256, 3, 4, 16, "factorised"
+    ),
     "policy_step/lapo": lambda: policy_step(4),
     "policy_step/quickstart": lambda: policy_step(1),
     "relabel/lapo_forward": lambda: idm_forward(4),

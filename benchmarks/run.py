@@ -28,6 +28,8 @@ _GROUPS = (
     ("machine/matmul", "machine/convolution"),
     ("lam_step/lapo_plain:float32", "lam_step/lapo"),
     ("lam_step/quickstart_plain:float32", "lam_step/quickstart"),
+    ("window_step/vit_cpu", "window_step/space_time_cpu"),
+    ("window_forward/vit", "window_forward/space_time"),
     ("policy_step/lapo",),
     ("policy_step/quickstart",),
     ("relabel/lapo_forward", "relabel/lapo"),

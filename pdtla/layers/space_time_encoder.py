@@ -10,8 +10,9 @@ from pdtla.layers.space_time_transformer import SpaceTimeTransformer
 class SpaceTimeEncoder(SpaceTimeTransformer):
     """Encodes each transition of a window, and nothing after it.
 
-    Feature s is the mean over the places of step s + 1. For the arguments and errors
-    see `SpaceTimeTransformer`.
+    Feature s is the maximum over the places of step s + 1: what happened, wherever it
+    did. A mean would dilute the one place that something happened in by all others.
+    For the arguments and errors see `SpaceTimeTransformer`.
 
     Call arguments:
       observation: float `[B, T, H, W, C]` or `[B, T, D]`, normalised.
@@ -27,7 +28,7 @@ class SpaceTimeEncoder(SpaceTimeTransformer):
 
     def call(self, observation, training: bool = False):
         tokens = self.blocks(self.embedding(observation), training=training)
-        return ops.mean(tokens[:, 1:], axis=2)
+        return ops.max(tokens[:, 1:], axis=2)
 
     def compute_output_shape(self, observation_shape):
         return (observation_shape[0], observation_shape[1] - 1, self.width)
