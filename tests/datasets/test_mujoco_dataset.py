@@ -186,7 +186,7 @@ def test_wrong_settings_are_refused(tmp_path):
 
 def test_shipped_policies_play_their_parts(tmp_path):
     settings = functools.partial(
-        mujoco_settings.MujocoSettings, mix="medium-expert", max_episode_steps=60
+        mujoco_settings.MujocoSettings, mix="medium-expert", max_episode_steps=300
     )
     directory = build.build(
         env_id="halfcheetah",
@@ -200,4 +200,4 @@ def test_shipped_policies_play_their_parts(tmp_path):
     assert metadata["expert"] == "ppo_halfcheetah_medium, ppo_halfcheetah_expert"
     medium, expert = (metadata["policies"][name] for name in ("medium", "expert"))
     assert medium["episodes"] == expert["episodes"] == 2
-    assert expert["return_mean"] > medium["return_mean"] + 10 > 20
+    assert expert["return_mean"] > 1.5 * medium["return_mean"] > 300
