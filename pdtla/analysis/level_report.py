@@ -57,7 +57,8 @@ def level_report(
       A row for each number of levels, `"1"` to `str(L)`, and one for the unquantised
       latent. `copy_ratio`: error of the forward model, given these levels alone, over
       that of repeating o_t (`skill_copy_ratio` likewise for a skill's model, which is
-      trained on the first level). `perplexity` and `dead_codes` (share of the codes
+      trained on the first level), and `swapped_copy_ratio` given those of another window,
+      as large where the model ignores the latent. `perplexity` and `dead_codes` (share of the codes
       that never occur) of the level itself. `probe_linear`, `probe_mlp`: accuracy of a
       probe for a_t, or R² where actions are continuous.
 
@@ -166,11 +167,11 @@ def _plain_errors(idm, fdm, observation, rows):
     target, copied = frames[:, -1], frames[:, -2]
     if fdm.over_windows:
         target, copied = frames[:, 1:], frames[:, :-1]
-    errors = {"copied": {"": _error(copied, target)}}
+    errors = {"copied": dict.fromkeys(("", "swapped_"), _error(copied, target))}
     for name, latent in rows.items():
         if idm.over_windows and not fdm.over_windows:
             latent = latent[:, -1]
-        errors[name] = {"": _error(fdm(observation[:, :-1], latent), target)}
+        errors[name] = _with_swapped(fdm, observation[:, :-1], latent, target)
     return errors
 
 
@@ -181,14 +182,23 @@ def _hierarchical_errors(modules, observation, rows):
     now = frames[:, -idm.future - 1]
     copied = {
         "": _error(now[:, None], future),
+        "swapped_": _error(now[:, None], future),
         "skill_": _error(now, future[:, -1]),
     }
     return {"copied": copied} | {
-        name: {
-            "": _error(fdm(context, latent), future),
+        name: _with_swapped(fdm, context, latent, future)
+        | {
             "skill_": _error(skill(context, latent), future[:, -1]),
         }
         for name, latent in rows.items()
+    }
+
+
+def _with_swapped(fdm, context, latent, target):
+    """Errors under the windows' own latents and under those of other windows."""
+    return {
+        "": _error(fdm(context, latent), target),
+        "swapped_": _error(fdm(context, latent[::-1]), target),
     }
 
 

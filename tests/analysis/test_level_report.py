@@ -77,6 +77,10 @@ def test_rows_equal_numpy():
         error = np.square(stage.fdm(frames[:, :2], z) - frames[:, 2]).mean()
         row = rows[str(level + 1)]
         np.testing.assert_allclose(row["copy_ratio"], error / copied, rtol=1e-5)
+        swapped = z.numpy().reshape(4, 64, WIDTH)[:, ::-1].reshape(-1, WIDTH)
+        error = np.square(stage.fdm(frames[:, :2], swapped) - frames[:, 2]).mean()
+        swapped_ratio = row["swapped_copy_ratio"]
+        np.testing.assert_allclose(swapped_ratio, error / copied, rtol=1e-5)
         counts = np.bincount(code["codes"][:, level], minlength=8)
         shares = counts[counts > 0] / counts.sum()
         perplexity = np.exp(-np.sum(shares * np.log(shares)))

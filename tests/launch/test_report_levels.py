@@ -19,7 +19,8 @@ def test_a_run_is_reported_by_level(maze, tmp_path):
     )
     rows = report_levels.report(str(tmp_path), [], [], batch_size=8, max_windows=64)
     assert list(rows) == ["1", "2", "unquantized"]
-    expected = {"copy_ratio", "skill_copy_ratio", "probe_linear", "probe_mlp"}
+    expected = {f"{name}copy_ratio" for name in ("", "swapped_", "skill_")}
+    expected |= {"probe_linear", "probe_mlp"}
     assert set(rows["unquantized"]) == expected
     assert set(rows["1"]) == expected | {"perplexity", "dead_codes"}
     assert all(np.isfinite(value) for row in rows.values() for value in row.values())
