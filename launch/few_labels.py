@@ -4,8 +4,8 @@ r"""Compares what few action labels buy in continuous control, method by method.
 
 Expert episodes come without actions, labels from a pool of noisy and random episodes
 (`--labels=noisy:128,noisy:5t`, transitions or whole trajectories), from medium and
-random ones (`medium:128`) or from the expert's own (`expert:128`). Every step whose result is up to date is skipped, so the same
-command goes on where it stopped.
+random ones (`medium:128`) or from the expert's own (`expert:128`). Every step whose
+result is up to date is skipped, so the same command goes on where it stopped.
 """
 
 import pathlib
