@@ -56,11 +56,11 @@ def level_report(
     Returns:
       A row for each number of levels, `"1"` to `str(L)`, and one for the unquantised
       latent. `copy_ratio`: error of the forward model, given these levels alone, over
-      that of repeating o_t (`skill_copy_ratio` likewise for a skill's model, which is
-      trained on the first level), and `swapped_copy_ratio` given those of another window,
-      as large where the model ignores the latent. `perplexity` and `dead_codes` (share of the codes
-      that never occur) of the level itself. `probe_linear`, `probe_mlp`: accuracy of a
-      probe for a_t, or R² where actions are continuous.
+      that of repeating o_t; `swapped_copy_ratio`: given those of another window, as
+      large where the model ignores them; `skill_copy_ratio`: that of a skill's model,
+      which is trained on the first level. `perplexity` and `dead_codes` (share of the
+      codes that never occur) of the level itself. `probe_linear`, `probe_mlp`: accuracy
+      of a probe for a_t, or R² where actions are continuous.
 
     Raises:
       ValueError: there are no windows, or the quantizer has no levels.
@@ -85,9 +85,9 @@ def level_report(
 def table(rows: Rows) -> str:
     """The report as lines of text."""
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    lines = ["".join([f"{'levels':<12}", *(f"{name:>18}" for name in columns)])]
+    lines = ["".join([f"{'levels':<12}", *(f"{name:>20}" for name in columns)])]
     for name, row in rows.items():
-        values = (f"{row[c]:>18.4g}" if c in row else f"{'-':>18}" for c in columns)
+        values = (f"{row[c]:>20.4g}" if c in row else f"{'-':>20}" for c in columns)
         lines.append("".join([f"{name:<12}", *values]))
     return "\n".join(lines)
 
