@@ -13,8 +13,8 @@ from pdtla.experts import collect, mujoco_expert, random_expert
 from pdtla.experts import expert as expert_lib
 
 _EXPERT, _MEDIUM, _RANDOM, _NOISY = "expert", "medium", "random", "noisy"
-# Deviation of the noise that makes the expert a poor one (a quarter of its return on
-# HalfCheetah) that still meets the states of a good one.
+# Deviation of the noise that leaves HalfCheetah's expert a twentieth of its return, on
+# states that a good player meets rather than on those of an early one.
 _NOISE = 0.3
 # Who plays the episodes of each mix, in turn. D4RL (Fu et al. 2020, arXiv 2004.07219)
 # has mixes of these names; its shares are of steps, these are of episodes.
