@@ -2,9 +2,9 @@ r"""Compares what few action labels buy in continuous control, method by method.
 
     python -m launch.few_labels --env_id=halfcheetah --seeds=0,1,2,3,4
 
-Expert episodes come without actions, labels from a pool of noisy and random episodes
-(`--labels=noisy:128,noisy:5t`, transitions or whole trajectories), from medium and
-random ones (`medium:128`) or from the expert's own (`expert:128`). Every step whose
+Expert episodes come without actions, labels from a pool of medium and random
+episodes (`--labels=medium:128,medium:5t`, transitions or whole trajectories), from
+a noisy expert and random ones (`noisy:128`) or from the expert's own (`expert:128`). Every step whose
 result is up to date is skipped, so the same command goes on where it stopped.
 """
 
@@ -28,7 +28,7 @@ _PRESET = flags.DEFINE_string(
 _ENV_ID = flags.DEFINE_string("env_id", "halfcheetah", "halfcheetah, walker2d, hopper.")
 _SEEDS = flags.DEFINE_list("seeds", "0", "Seeds of training and of the labels.")
 _LABELS = flags.DEFINE_list(
-    "labels", "noisy:128,noisy:5t", "Where labels come from, and how many."
+    "labels", "medium:128,medium:5t", "Where labels come from, and how many."
 )
 _METHODS = flags.DEFINE_list("methods", None, "Some of the methods; by default all.")
 _OUTPUT = flags.DEFINE_string(
