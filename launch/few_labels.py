@@ -2,10 +2,10 @@ r"""Compares what few action labels buy in continuous control, method by method.
 
     python -m launch.few_labels --env_id=halfcheetah --seeds=0,1,2,3,4
 
-Expert episodes come without actions, labels from a pool of medium and random
-episodes (`--labels=medium:128,medium:5t`, transitions or whole trajectories), from
-a noisy expert and random ones (`noisy:128`) or from the expert's own (`expert:128`). Every step whose
-result is up to date is skipped, so the same command goes on where it stopped.
+Expert episodes come without actions, labels from a pool of medium and random episodes
+(`--labels=medium:128,medium:5t`, transitions or whole trajectories), from a noisy
+expert and random ones (`noisy:128`) or from the expert's own (`expert:128`). A step
+whose result is up to date is skipped, so the same command goes on where it stopped.
 """
 
 import pathlib
