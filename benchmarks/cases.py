@@ -9,7 +9,9 @@ import pdtla  # isort: skip  # fixes the Keras backend before anything imports k
 import pathlib
 import sys
 import tempfile
+from collections.abc import Callable
 
+import gymnasium
 import keras
 import numpy as np
 import tensorflow as tf
@@ -18,6 +20,7 @@ from benchmarks.flop_count import count_flop
 from benchmarks.measurement import Task, serve
 from benchmarks.reference_step import PlainUNet
 from pdtla import specs
+from pdtla.environments.mujoco import Mujoco
 from pdtla.environments.procgen import NUM_ACTIONS, Procgen
 from pdtla.latent_actions.labeller import Labeller
 from pdtla.latent_actions.latent_action_model import LatentActionModel
@@ -152,6 +155,30 @@ def simulator_steps() -> Task:
     return Task(run, actions.size, "steps")
 
 
+def locomotion_steps(num_threads: int = 0) -> Task:
+    """Steps of 16 HalfCheetahs, each from where the last round left it."""
+    env = Mujoco(env_id="halfcheetah", num_envs=16, num_threads=num_threads)
+    return _locomotion(env.step)
+
+
+def gymnasium_steps() -> Task:
+    """The same by Gymnasium's vector environment."""
+    env = gymnasium.make_vec("HalfCheetah-v5", 16, vectorization_mode="sync")
+    env.reset(seed=0)
+    return _locomotion(env.step)
+
+
+def _locomotion(step: Callable[[np.ndarray], object]) -> Task:
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (500, 16, 6))
+    actions = actions.astype("float32")
+
+    def run():
+        for row in actions:
+            step(row)
+
+    return Task(run, actions.shape[0] * actions.shape[1], "steps")
+
+
 def _lam(scale: int, width: int, unet: type[UNet] = UNet) -> LatentActionModel:
     return LatentActionModel(
         ImpalaCNN(scale=scale), unet(base=width), VectorQuantizer(), FrameStack()
@@ -227,6 +254,9 @@ CASES = {
     "relabel/quickstart": lambda: relabel(1),
     "act/lapo": lambda: select_actions(4),
     "act/quickstart": lambda: select_actions(1),
+    "locomotion/gymnasium": gymnasium_steps,
+    "locomotion/pdtla": locomotion_steps,
+    "locomotion/two_threads": lambda: locomotion_steps(num_threads=2),
     "rollout/simulator": simulator_steps,
     "rollout/quickstart": lambda: rollout_steps(1),
 }

@@ -37,6 +37,11 @@ _GROUPS = (
     ("act/lapo",),
     ("act/quickstart",),
     ("rollout/simulator:float32", "rollout/quickstart"),
+    (
+        "locomotion/gymnasium:float32",
+        "locomotion/pdtla:float32",
+        "locomotion/two_threads:float32",
+    ),
 )
 _COLUMNS = (
     ("case", "{:28}"),
