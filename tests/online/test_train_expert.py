@@ -42,6 +42,14 @@ def run(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.parametrize("env_id", ["halfcheetah", "walker2d", "hopper"])
+def test_presets_are_whole(env_id):
+    configs.parse_gin(
+        [f"gin/presets/experts/{env_id}.gin"], [], roots=[train_lib.train_expert]
+    )
+    assert gin.query_parameter("ENV_ID/gin.macro.value") == env_id
+
+
 def records(workdir, split):
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
