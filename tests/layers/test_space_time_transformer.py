@@ -1,5 +1,6 @@
 """Transformers over windows: nothing sees its future, and all it may see it uses."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,6 +23,11 @@ KINDS = {
 
 def _normal(*shape):
     return _RNG.standard_normal(shape).astype("float32")
+
+
+@pytest.fixture(autouse=True)
+def _same_weights():
+    keras.utils.set_random_seed(0)
 
 
 def _encoder(kind, policy="float32"):
