@@ -265,17 +265,17 @@ def make_rows(returns: dict[tuple[str, str], list[np.ndarray]]) -> list[dict]:
     full = np.mean(np.concatenate(returns["all", "bc_all"]))
     rows = []
     for (labels, method), seeds in returns.items():
-        values = np.stack([np.asarray(seed, np.float64) for seed in seeds])
+        values = [np.asarray(seed, np.float64) for seed in seeds]
         found = aggregate.bootstrap_interval(values)
         rows.append(
             {
                 "labels": labels,
                 "method": method,
-                "mean": float(values.mean()),
+                "mean": found.estimate,
                 "iqm": aggregate.bootstrap_interval(values, aggregate.iqm).estimate,
                 "ci95": [found.low, found.high],
-                "score": float((values.mean() - random) / (full - random)),
-                "seed_means": values.mean(axis=1).tolist(),
+                "score": float((found.estimate - random) / (full - random)),
+                "seed_means": [float(seed.mean()) for seed in values],
             }
         )
     return rows
