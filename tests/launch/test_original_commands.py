@@ -12,7 +12,7 @@ from pdtla.training import train as train_lib
 
 _README = (configs.REPOSITORY / "README.md").read_text()
 _TABLE = _README.partition("## The commands of the original README")[2].partition(
-    "\n## "
+    "`gin/presets/` has"
 )[0]
 _MACROS = {
     name: re.search(rf"`\{name}` is\s+`([^`]*)`", _TABLE)[1] for name in ("$P", "$M")
