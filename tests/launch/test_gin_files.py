@@ -58,7 +58,7 @@ def test_joint_stage_trains(lam):
 
 @pytest.mark.parametrize("stage", sorted(STAGES.keys() - {"lam_and_action_decoder"}))
 def test_stage_trains(stage, maze, lam, tmp_path):
-    labels = None if stage in ("lam", "lam_hierarchical", "la_bc") else 16
+    labels = None if stage in UNLABELLED else 16
     bindings = [tiny_runs.LABELS] if labels else []
     tiny_runs.train(stage, maze, tmp_path, *bindings, *TWO_UPDATES)
     check_run(tmp_path, stage, step=2, labels=labels)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny_runs
 
-from launch import report_levels
+from launch import levels_of_run
 from pdtla.training import configs
 
 
@@ -17,7 +17,7 @@ def test_a_run_is_reported_by_level(maze, tmp_path):
         "NUM_EVALS = 1",
         swaps=["gin/vq/residual_fsq.gin"],
     )
-    rows = report_levels.report(str(tmp_path), [], [], batch_size=8, max_windows=64)
+    rows = levels_of_run.report(str(tmp_path), [], [], batch_size=8, max_windows=64)
     assert list(rows) == ["1", "2", "unquantized"]
     expected = {f"{name}copy_ratio" for name in ("", "swapped_", "skill_")}
     expected |= {"probe_linear", "probe_mlp"}
@@ -30,6 +30,6 @@ def test_a_run_is_reported_by_level(maze, tmp_path):
 
 def test_other_runs_are_refused(lam, tmp_path):
     with pytest.raises(configs.ConfigError, match="no config.gin"):
-        report_levels.report(str(tmp_path), [], [], 8, 64)
+        levels_of_run.report(str(tmp_path), [], [], 8, 64)
     with pytest.raises(configs.ConfigError, match="needs a residual quantizer"):
-        report_levels.report(str(lam), [], [], 8, 64)
+        levels_of_run.report(str(lam), [], [], 8, 64)

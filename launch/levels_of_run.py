@@ -1,0 +1,52 @@
+"""`report`, the levels of a run's residual quantizer, for programs and tests."""
+
+import os
+import pathlib
+
+import gin
+
+from pdtla import specs
+from pdtla.analysis import level_report
+from pdtla.layers import module_io
+from pdtla.training import configs, set_up
+from pdtla.training import train as train_lib
+
+
+def report(
+    run: str, files: list[str], bindings: list[str], batch_size: int, max_windows: int
+) -> level_report.Rows:
+    """Measures the levels of a run; see `level_report.level_report`.
+
+    Args:
+      run: workdir of the run.
+      files: gin files that replace parts of the run's configuration.
+      bindings: bindings that do.
+      batch_size: windows in a forward pass.
+      max_windows: held-out windows to look at.
+
+    Raises:
+      ConfigError: there is no such run, or it has no levels.
+    """
+    config = os.path.join(run, "config.gin")
+    if not os.path.exists(config):
+        raise configs.ConfigError(f"There is no run in {run}: no config.gin.")
+    fields = (specs.OBSERVATION, specs.ACTION)
+    configs.parse_gin(
+        [config, *files],
+        [f"FIELDS = {fields!r}", *bindings],
+        roots=[train_lib.train],
+        base_file=None,
+    )
+    with set_up.setting_up():
+        folder = pathlib.Path(run) / "modules"
+        names = ["idm", "vq", "fdm"]
+        if (folder / "skill").exists():
+            names.append("skill")
+        modules = {name: module_io.load_module(folder / name) for name in names}
+        windows = gin.get_bindings(train_lib.train)["dataset"]()
+        return level_report.level_report(
+            modules,
+            windows.heldout_batches(batch_size),
+            num_actions=windows.element_spec[specs.ACTION].num_values,
+            max_windows=max_windows,
+        )
