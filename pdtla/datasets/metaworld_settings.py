@@ -1,21 +1,17 @@
 """`MetaworldSettings`, what a Meta-World dataset holds."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from pdtla import specs
-from pdtla.datasets import build_settings, rlds_writer
+from pdtla.datasets import rlds_writer, single_player_settings
 from pdtla.environments import levels, metaworld
 from pdtla.experts import collect, metaworld_expert
 from pdtla.experts import expert as expert_lib
 
-# A script that solves less than one episode in so many is given up.
-_ATTEMPTS = 10
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MetaworldSettings(build_settings.BuildSettings):
+class MetaworldSettings(single_player_settings.SinglePlayerSettings):
     """Episodes of one Meta-World task, by its script.
 
     Attributes:
@@ -23,27 +19,25 @@ class MetaworldSettings(build_settings.BuildSettings):
       camera: where pictures are taken from.
       end_on_success: end episodes at their first success.
       successes_only: store no episode without a success; more are played for it.
-      epsilon: probability of a uniformly random action instead of the script's.
     """
 
     images: bool = False
     camera: str = "corner"
     end_on_success: bool = False
     successes_only: bool = True
-    epsilon: float = 0.0
     max_episode_steps: int = 500
 
     dataset_name: ClassVar[str] = "metaworld_dataset"
     # Side by side these environments are no faster, and pictures take memory.
     slots: ClassVar[int] = 1
+    # A script that solves less than one episode in so many is given up.
+    attempts: ClassVar[int] = 10
     episode_fields: ClassVar[tuple[str, ...]] = (rlds_writer.SUCCESS,)
 
     def __post_init__(self):
         # The many names of a task name one dataset.
         object.__setattr__(self, "env_id", metaworld.task_name(self.env_id))
         metaworld.check_camera(self.camera)
-        if not 0.0 <= self.epsilon <= 1.0:
-            raise ValueError(f"epsilon must be 0 to 1, got {self.epsilon}.")
         super().__post_init__()
 
     @property
@@ -63,40 +57,20 @@ class MetaworldSettings(build_settings.BuildSettings):
     ) -> tuple[expert_lib.Expert, ...]:
         return (expert or metaworld_expert.MetaworldExpert(self.env_id),)
 
-    def play(
-        self,
-        players: Sequence[expert_lib.Expert],
-        *,
-        slots: int,
-        episodes_per_slot: int,
-        first_episode: int,
-        level_range: levels.LevelRange,
-        seeds: tuple[int, int],
-    ) -> Iterator[collect.Episode]:
-        del first_episode
-        env = metaworld.MetaWorld(
+    def make_environment(
+        self, num_envs: int, level_range: levels.LevelRange, seed: int
+    ) -> metaworld.MetaWorld:
+        return metaworld.MetaWorld(
             env_id=self.env_id,
-            num_envs=slots,
+            num_envs=num_envs,
             start_level=level_range.start_level,
             num_levels=level_range.num_levels,
             max_episode_steps=self.max_episode_steps,
             end_on_success=self.end_on_success,
             images=self.images,
             camera=self.camera,
-            seed=seeds[0],
+            seed=seed,
         )
-        (player,) = players
-        player.reseed(seeds[1])
-        try:
-            yield from collect.collect_episodes(
-                env,
-                player,
-                episodes_per_slot=_ATTEMPTS * episodes_per_slot,
-                epsilon=self.epsilon,
-                seed=seeds[1],
-            )
-        finally:
-            env.close()
 
     def keeps(self, episode: collect.Episode) -> bool:
         return bool(episode.success) or not self.successes_only

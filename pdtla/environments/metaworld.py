@@ -113,15 +113,9 @@ class MetaWorld(vector_environment.VectorEnvironment):
         Raises:
           ValueError: actions of another shape, or not finite.
         """
-        actions = np.asarray(actions, np.float32)
-        if actions.shape != (self.num_envs, 4):
-            raise ValueError(
-                f"Actions must have the shape ({self.num_envs}, 4), "
-                f"got {actions.shape}."
-            )
-        if not np.isfinite(actions).all():
-            raise ValueError(f"Actions must be finite, got {actions}.")
-        actions = np.clip(actions, -1.0, 1.0)
+        actions = vector_environment.clipped_actions(
+            actions, self.action_spec, self.num_envs
+        )
         reward, success = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
         for slot, task in enumerate(self._tasks):
             state, reward[slot], _, _, info = task.step(actions[slot])

@@ -101,15 +101,9 @@ class Mujoco(vector_environment.VectorEnvironment):
         Raises:
           ValueError: actions of another shape, or not finite.
         """
-        actions = np.asarray(actions, np.float32)
-        if actions.shape != (self.num_envs, self._model.nu):
-            raise ValueError(
-                f"Actions must have the shape ({self.num_envs}, {self._model.nu}), "
-                f"got {actions.shape}."
-            )
-        if not np.isfinite(actions).all():
-            raise ValueError(f"Actions must be finite, got {actions}.")
-        actions = np.clip(actions, -1.0, 1.0)
+        actions = vector_environment.clipped_actions(
+            actions, self.action_spec, self.num_envs
+        )
         before = self._distance()
         self._simulate(actions)
         self._lengths += 1

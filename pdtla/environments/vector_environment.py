@@ -32,6 +32,31 @@ class TimeStep(NamedTuple):
     success: np.ndarray | None = None
 
 
+def clipped_actions(
+    actions: np.ndarray, spec: specs.ArraySpec, num_envs: int
+) -> np.ndarray:
+    """Continuous actions as floats within the bounds of their spec.
+
+    Args:
+      actions: floats `[N, A]`.
+      spec: of one environment's action.
+      num_envs: N.
+
+    Returns:
+      float32 `[N, A]`.
+
+    Raises:
+      ValueError: actions of another shape, or not finite.
+    """
+    actions = np.asarray(actions, np.float32)
+    shape = (num_envs, *spec.shape)
+    if actions.shape != shape:
+        raise ValueError(f"Actions must have the shape {shape}, got {actions.shape}.")
+    if not np.isfinite(actions).all():
+        raise ValueError(f"Actions must be finite, got {actions}.")
+    return np.clip(actions, spec.minimum, spec.maximum)
+
+
 class VectorEnvironment(abc.ABC):
     """N environments that step together and restart by themselves."""
 

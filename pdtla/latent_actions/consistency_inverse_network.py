@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from pdtla.layers.frame_stack import FrameStack
 from pdtla.layers.mlp import MLP
-from pdtla.layers.standardize import Standardize
 
 
 @keras.saving.register_keras_serializable(package="pdtla")
@@ -18,12 +16,11 @@ class ConsistencyInverseNetwork(keras.layers.Layer):
     before the last one.
 
     Args:
-      encoder: from one observation to features `[B, F]`.
+      embedding: an `ObservationNetwork`, from one observation `[B, 1, ...]` to its
+        embedding `[B, E]`.
       output_dim: width of z.
-      embedding_dim: width of an embedding.
       hidden: hidden widths between embeddings and z.
       horizon: K.
-      standardize: what states go through first.
 
     Call arguments:
       observation: uint8 `[B, T, H, W, C]` or float32 `[B, T, D]`, T > K.
@@ -36,25 +33,17 @@ class ConsistencyInverseNetwork(keras.layers.Layer):
 
     def __init__(
         self,
-        encoder: keras.layers.Layer,
+        embedding: keras.layers.Layer,
         output_dim: int,
-        embedding_dim: int = 256,
         hidden: Sequence[int] = (256, 256),
         horizon: int = 1,
-        standardize: keras.layers.Layer | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.encoder = encoder
+        self.embedding = embedding
         self.output_dim = output_dim
-        self.embedding_dim = embedding_dim
         self.hidden = tuple(hidden)
         self.horizon = horizon
-        self.standardize = standardize or Standardize()
-        self.frames = FrameStack()
-        self.projection = keras.layers.Dense(
-            embedding_dim, dtype="float32", name="projection"
-        )
         self.head = MLP(self.hidden, output_dim, name="head", dtype="float32")
         self.autocast = False
 
@@ -69,41 +58,35 @@ class ConsistencyInverseNetwork(keras.layers.Layer):
                 f"A horizon of {self.horizon} needs windows of more observations, "
                 f"got {input_shape[1]}."
             )
-        self.standardize.build(input_shape)
-        one = (input_shape[0], 1, *input_shape[2:])
-        self.frames.build(one)
-        shape = self.frames.compute_output_shape(one)
-        self.encoder.build(shape)
-        self.projection.build(self.encoder.compute_output_shape(shape))
-        self.head.build((None, 2 * self.embedding_dim))
-
-    def embed(self, frame, training: bool = False):
-        """Embeds single observations `[B, ...]` into float32 `[B, embedding_dim]`."""
-        inputs = self.frames(self.standardize(frame[:, None]))
-        features = self.encoder(inputs, training=training)
-        return self.projection(ops.cast(features, "float32"))
+        self.embedding.build((input_shape[0], 1, *input_shape[2:]))
+        self.head.build((None, 2 * self.embedding.output_dim))
 
     def call(self, observation, training: bool = False):
-        ends = (self.positions[0], -1)
-        embeddings = [self.embed(observation[:, end], training) for end in ends]
-        return self.head(ops.concatenate(embeddings, axis=-1))
+        now = self.embedding(frame(observation, self.positions[0]), training=training)
+        return self.infer(now, observation, training)
+
+    def infer(self, embedding, observation, training: bool = False):
+        """z, where the embedding of o_t `[B, E]` is known already."""
+        last = self.embedding(frame(observation, -1), training=training)
+        return self.head(ops.concatenate([embedding, last], axis=-1))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.output_dim)
 
     def get_config(self) -> dict:
         return super().get_config() | {
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "embedding": keras.saving.serialize_keras_object(self.embedding),
             "output_dim": self.output_dim,
-            "embedding_dim": self.embedding_dim,
             "hidden": self.hidden,
             "horizon": self.horizon,
-            "standardize": keras.saving.serialize_keras_object(self.standardize),
         }
 
     @classmethod
     def from_config(cls, config: dict) -> "ConsistencyInverseNetwork":
-        config = dict(config)
-        for name in ("encoder", "standardize"):
-            config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
+        embedding = keras.saving.deserialize_keras_object(config["embedding"])
+        return cls(**(config | {"embedding": embedding}))
+
+
+def frame(observation, position: int):
+    """One observation of a window `[B, T, ...]`, time kept: `[B, 1, ...]`."""
+    return observation[:, position][:, None]

@@ -7,11 +7,15 @@ import tensorflow as tf
 from keras import ops
 
 from pdtla import specs
-from pdtla.latent_actions.consistency_inverse_network import ConsistencyInverseNetwork
+from pdtla.latent_actions.consistency_inverse_network import (
+    ConsistencyInverseNetwork,
+    frame,
+)
 from pdtla.layers.action_distributions import make_distribution
 from pdtla.layers.by_observation import ByObservation, choose
 from pdtla.layers.latent_decoder import LatentDecoder
 from pdtla.layers.mlp import MLP
+from pdtla.layers.observation_network import ObservationNetwork
 from pdtla.layers.standardize import Standardize
 from pdtla.stage import Batch, Scalars, Stage, action_spec, require_fields
 
@@ -91,26 +95,20 @@ class LatentConsistencyModel(Stage):
         encoder = choose(self.encoder, spec)
         # Copied while neither is built: a built layer can't be built again.
         copy = type(encoder).from_config(encoder.get_config())
+        embedding, self.target = (
+            ObservationNetwork(
+                network,
+                self.embedding_dim,
+                standardize=Standardize.of(spec),
+                name=name,
+            )
+            for network, name in ((encoder, "embedding"), (copy, "target"))
+        )
         self.idm = ConsistencyInverseNetwork(
-            encoder,
-            self.latent_dim,
-            self.embedding_dim,
-            self.hidden,
-            self.horizon,
-            Standardize.of(spec),
-            name="idm",
+            embedding, self.latent_dim, self.hidden, self.horizon, name="idm"
         )
         self.idm.build((None, *spec.shape))
-        self.target = ConsistencyInverseNetwork(
-            copy,
-            self.latent_dim,
-            self.embedding_dim,
-            self.hidden,
-            self.horizon,
-            Standardize.of(spec),
-            name="target",
-        )
-        self.target.build((None, *spec.shape))
+        self.target.build((None, 1, *spec.shape[1:]))
         self.target.trainable = False
         for target, source in self._pairs():
             target.assign(source)
@@ -127,7 +125,7 @@ class LatentConsistencyModel(Stage):
 
     def _pairs(self):
         """The target's variables beside those of the encoder they follow."""
-        return zip(self.target.variables, self.idm.variables, strict=True)
+        return zip(self.target.variables, self.idm.embedding.variables, strict=True)
 
     def call(self, batch: Batch, training: bool = False) -> tuple[Scalars, Scalars]:
         if training:
@@ -138,19 +136,18 @@ class LatentConsistencyModel(Stage):
         losses, metrics = {}, {}
         observation = self._augment(batch[specs.OBSERVATION], training)
         now, following = self.idm.positions
-        embedding = self.idm.embed(observation[:, now], training=training)
-        latent = self.idm(observation, training=training)
+        before = frame(observation, now)
+        embedding = self.idm.embedding(before, training=training)
+        latent = self.idm.infer(embedding, observation, training)
         predicted = self.fdm(ops.concatenate([embedding, latent], axis=-1))
-        goal = ops.stop_gradient(self.target.embed(observation[:, following]))
+        goal = ops.stop_gradient(self.target(frame(observation, following)))
         error = ops.mean(ops.square(predicted - goal))
-        copied = ops.mean(ops.square(self.target.embed(observation[:, now]) - goal))
-        spread = ops.mean(ops.var(goal, axis=0))
         losses["consistency"] = error
-        metrics |= {
-            "copy_frame_ratio": error / ops.maximum(copied, 1e-12),
-            # Near 0 the embeddings have collapsed into one point.
-            "embedding_variance": spread,
-        }
+        # Near 0 the embeddings have collapsed into one point.
+        metrics["embedding_variance"] = ops.mean(ops.var(goal, axis=0))
+        if not training:  # costs a pass of the encoder
+            copied = ops.mean(ops.square(self.target(before) - goal))
+            metrics["copy_frame_ratio"] = error / ops.maximum(copied, 1e-12)
         if self.action_decoder is not None:
             labelled = batch[specs.LABELLED]
             seen = self._augment(labelled[specs.OBSERVATION], training)
@@ -171,7 +168,7 @@ class LatentConsistencyModel(Stage):
         if not self.noise:
             return observation
         noise = keras.random.normal(ops.shape(observation), seed=self.seeds)
-        std = self.idm.standardize.std or (1.0,)
+        std = self.idm.embedding.standardize.std or (1.0,)
         return observation + self.noise * noise * ops.array(std, "float32")
 
     def _shift_images(self, observation):

@@ -42,10 +42,10 @@ def test_the_error_is_that_of_the_embedding_of_the_next_observation():
     observation = batch["observation"]
     losses, _ = stage(batch)
     # Of o_{t-1}, o_t, o_{t+1}, o_{t+2} the IDM sees the second and the last.
-    now, last = (stage.idm.embed(observation[:, index]) for index in (1, 3))
+    now, last = (stage.idm.embedding(observation[:, i : i + 1]) for i in (1, 3))
     latent = stage.idm.head(tf.concat([now, last], axis=-1))
     predicted = stage.fdm(tf.concat([now, latent], axis=-1))
-    goal = stage.target.embed(observation[:, 2])
+    goal = stage.target(observation[:, 2:3])
     expected = np.square(predicted - goal).mean()
     np.testing.assert_allclose(losses["consistency"], expected, rtol=1e-5)
 
@@ -61,7 +61,7 @@ def test_the_target_follows_and_gets_no_gradient():
     with tf.GradientTape() as tape:
         losses, _ = stage(batch, training=True)
     for target, old, source in zip(
-        stage.target.variables, before, stage.idm.variables, strict=True
+        stage.target.variables, before, stage.idm.embedding.variables, strict=True
     ):
         np.testing.assert_allclose(target, 0.75 * old + 0.25 * source, atol=1e-5)
     trained = stage.trainable_variables
