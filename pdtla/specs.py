@@ -26,6 +26,13 @@ LATENT_ACTION = "latent_action"  # float32 [B, T, D], explains o_t -> o_{t+1}
 LATENT_CODE = "latent_code"  # int32 [B, T, M]
 LABELLED = "labelled"  # nested batch of the few transitions whose actions are known
 
+# Of sequences of steps of one episode.
+TIMESTEP = "timestep"  # int32 [B, T], number of the step within its episode
+VALID = "valid"  # bool [B, T], whether the step is real and its action to be learnt
+RETURN_TO_GO = "return_to_go"  # float32 [B, T], rewards from this step's on, raw
+PROMPT = "prompt"  # nested batch [B, P] of demonstrations in a row
+DEMO = "demo"  # int32 [B, P], which demonstration of the prompt, from 1
+
 
 @dataclasses.dataclass(frozen=True)
 class ArraySpec:

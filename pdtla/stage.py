@@ -41,6 +41,19 @@ class Policy(abc.ABC):
           The actions, int32 `[B]` or float32 `[B, A]`, and the next state.
         """
 
+    def with_prompt(self, state: State, prompt: Batch) -> State:
+        """Shows demonstrations before the first step; they are never forgotten.
+
+        Args:
+          state: the initial state.
+          prompt: what the dataset gives under `specs.PROMPT`, `[B, P, ...]`.
+
+        Raises:
+          ValueError: the policy knows nothing of prompts.
+        """
+        del state, prompt
+        raise ValueError(f"{type(self).__name__} takes no prompt.")
+
 
 class Stage(keras.layers.Layer, abc.ABC):
     """A training objective over the modules it learns.
