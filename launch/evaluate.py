@@ -17,7 +17,7 @@ from pdtla import stage as stage_lib
 from pdtla.analysis import results as results_lib
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.rollouts import video
-from pdtla.training import checkpoints, configs
+from pdtla.training import checkpoints, configs, parameter_group
 from pdtla.training import train as train_lib
 from pdtla.training import workdir as workdir_lib
 
@@ -68,14 +68,15 @@ def load_run(run: str, files: list[str], bindings: list[str]) -> Run:
     keras.config.set_dtype_policy(settings["precision"])
     stage = settings["stage"]()
     stage.build(settings["dataset"]().element_spec)
-    optimizer = settings["optimizer"]()
-    optimizer.build(stage.trainable_variables)
+    groups = parameter_group.make_groups(
+        stage, settings["optimizer"](), settings.get("own_optimizers", ())
+    )
     checkpointer = checkpoints.Checkpointer(
-        pathlib.Path(run) / "checkpoints", stage, optimizer
+        pathlib.Path(run) / "checkpoints", stage, [group.optimizer for group in groups]
     )
     if checkpointer.restore_latest() is None:
         raise configs.ConfigError(f"The run {run} has no checkpoint yet.")
-    return Run(stage, int(optimizer.iterations.numpy()), settings)
+    return Run(stage, int(groups[0].optimizer.iterations.numpy()), settings)
 
 
 def make_evaluator(run: Run, **overrides: Any) -> evaluator_lib.Evaluator:

@@ -41,6 +41,7 @@ class LatentActionModel(Stage):
         moves the error is small (see the metric `copy_frame_error`), and with a weight
         of 1 the quantizer's loss drowns it: about 1 / copy_frame_error balances them.
       action_hidden: hidden widths of the joint decoder head.
+      action_activation: name of the activation after each.
       action_head: for continuous actions, see `make_distribution`.
       action_encoder: encoder of o_t for a joint decoder that sees it beside z.
       action_loss_weight: weight of the labelled loss.
@@ -58,6 +59,7 @@ class LatentActionModel(Stage):
         normalize_obs_pred: bool = True,
         reconstruction_weight: float = 1.0,
         action_hidden: Sequence[int] = (128, 128),
+        action_activation: str = "gelu",
         action_head: str = "deterministic",
         action_encoder: keras.layers.Layer | None = None,
         action_loss_weight: float = 1.0,
@@ -77,6 +79,7 @@ class LatentActionModel(Stage):
         self.normalize_obs_pred = normalize_obs_pred
         self.reconstruction_weight = reconstruction_weight
         self.action_hidden = tuple(action_hidden)
+        self.action_activation = action_activation
         self.action_head = action_head
         self.action_encoder = action_encoder
         self.action_loss_weight = action_loss_weight
@@ -129,6 +132,7 @@ class LatentActionModel(Stage):
         self.action_decoder = LatentDecoder(
             make_distribution(action_spec(labelled), self.action_head),
             self.action_hidden,
+            self.action_activation,
             encoder=self.action_encoder,
             standardize=Standardize.of(observation),
             name="action_decoder",

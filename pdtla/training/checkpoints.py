@@ -2,6 +2,7 @@
 
 import pathlib
 import time
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -23,7 +24,7 @@ class Checkpointer:
     Args:
       directory: where the checkpoints go, `ckpt-<step>`.
       stage: the built stage.
-      optimizer: the built optimizer; its iterations are the step.
+      optimizers: the built optimizers; the iterations of the first are the step.
       max_to_keep: number of checkpoints kept, the newest ones.
 
     The wall seconds of training are counted over all the runs that it took.
@@ -33,7 +34,7 @@ class Checkpointer:
         self,
         directory: str | pathlib.Path,
         stage: stage_lib.Stage,
-        optimizer: keras.optimizers.Optimizer,
+        optimizers: Sequence[keras.optimizers.Optimizer],
         *,
         max_to_keep: int = 2,
     ):
@@ -41,7 +42,11 @@ class Checkpointer:
         self._start = time.monotonic()
         self._checkpoint = tf.train.Checkpoint(
             stage=[variable.value for variable in stage.variables],
-            optimizer=[variable.value for variable in optimizer.variables],
+            optimizer=[
+                variable.value
+                for optimizer in optimizers
+                for variable in optimizer.variables
+            ],
             seconds=self._seconds,
         )
         self._manager = tf.train.CheckpointManager(

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import gin
 import keras
@@ -18,6 +19,7 @@ from pdtla.training import (
     checkpoints,
     hyperparameters,
     metrics_log,
+    own_optimizer,
     set_up,
     strategies,
 )
@@ -42,6 +44,7 @@ def train(
     optimizer: Callable[[], keras.optimizers.Optimizer],
     num_updates: int,
     batch_size: int,
+    own_optimizers: Sequence[own_optimizer.OwnOptimizer] = (),
     seed: int = 0,
     num_evals: int = 1,
     max_heldout_batches: int = 50,
@@ -73,6 +76,7 @@ def train(
       optimizer: makes the optimizer.
       num_updates: number of updates.
       batch_size: windows in the batch of one update, over all replicas.
+      own_optimizers: modules of the stage that other optimizers train.
       seed: of the initial weights, of the order of the data, and of noise.
       num_evals: number of evaluations, evenly spread; the last is at the end.
       max_heldout_batches: batches of one held-out evaluation, -1 for all; 0 for none,
@@ -127,15 +131,16 @@ def train(
                 stage,
                 optimizer,
                 data.element_spec,
-                strategies.make_strategy(strategy),
-                clip_norm,
-                jit_compile,
+                strategy=strategies.make_strategy(strategy),
+                own_optimizers=own_optimizers,
+                clip_norm=clip_norm,
+                jit_compile=jit_compile,
             )
             rollout_evaluator = _make_evaluator(
                 evaluator, run_eval_rollouts, trainer.stage
             )
             checkpointer = checkpoints.Checkpointer(
-                directory.checkpoints, trainer.stage, trainer.optimizer
+                directory.checkpoints, trainer.stage, trainer.optimizers
             )
             checkpointer.restore_latest()
             batches = trainer.distribute(
@@ -223,9 +228,9 @@ def _make_trainer(
     make_stage: Callable[[], stage_lib.Stage],
     make_optimizer: Callable[[], keras.optimizers.Optimizer],
     element_spec: specs.ElementSpec,
+    *,
     strategy: tf.distribute.Strategy,
-    clip_norm: float | None,
-    jit_compile: bool,
+    **settings: Any,
 ) -> trainer_lib.Trainer:
     with strategy.scope():
         stage = make_stage()
@@ -233,13 +238,7 @@ def _make_trainer(
         optimizer = make_optimizer()
     sizes = [math.prod(variable.shape) for variable in stage.trainable_variables]
     logging.info("%s learns %s parameters.", type(stage).__name__, f"{sum(sizes):,}")
-    return trainer_lib.Trainer(
-        stage,
-        optimizer,
-        strategy=strategy,
-        clip_norm=clip_norm,
-        jit_compile=jit_compile,
-    )
+    return trainer_lib.Trainer(stage, optimizer, strategy=strategy, **settings)
 
 
 def _make_evaluator(

@@ -1,12 +1,14 @@
 """`Trainer`, the only training loop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from pdtla import stage as stage_lib
+from pdtla.training import parameter_group
+from pdtla.training.own_optimizer import OwnOptimizer
 
 LOSS = "loss"
 GRAD_NORM = "grad_norm"
@@ -40,11 +42,14 @@ class Trainer:
       stage: the built objective.
       optimizer: its slots are created here; must not clip gradients itself.
       strategy: the strategy in whose scope `stage` and `optimizer` were created.
+      own_optimizers: modules whose variables have other optimizers, which act after
+        this one; their gradients are clipped by a norm of their own.
       clip_norm: largest global norm of the gradient, or None for no clipping.
       jit_compile: compile one update with XLA; for one replica only.
 
     Raises:
-      ValueError: XLA was asked for on several replicas, or the optimizer clips.
+      ValueError: XLA was asked for on several replicas, an optimizer clips, or a module
+        cannot have an optimizer of its own.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Trainer:
         optimizer: keras.optimizers.Optimizer,
         *,
         strategy: tf.distribute.Strategy,
+        own_optimizers: Sequence[OwnOptimizer] = (),
         clip_norm: float | None = None,
         jit_compile: bool = False,
     ):
@@ -65,17 +71,11 @@ class Trainer:
             raise ValueError(
                 f"jit_compile works on one replica, got {self.num_replicas}."
             )
-        clipping = [optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm]
-        if any(clipping):
-            raise ValueError(
-                "The trainer clips gradients (clip_norm); the optimizer must not, "
-                f"got clipnorm, clipvalue, global_clipnorm = {clipping}."
-            )
         # A stage sees its batch as the dataset gives it, targets in full precision;
         # under a mixed policy its modules cast what they are given.
         stage.autocast = False
         with strategy.scope():
-            optimizer.build(stage.trainable_variables)
+            self._groups = parameter_group.make_groups(stage, optimizer, own_optimizers)
         # Inside a tf.function of its own, an update could not sum over replicas.
         self._update = (
             tf.function(self._replica_update, jit_compile=True)
@@ -84,6 +84,11 @@ class Trainer:
         )
         self._run_loop = tf.function(self._loop)
         self._names: tuple[str, ...] = ()
+
+    @property
+    def optimizers(self) -> tuple[keras.optimizers.Optimizer, ...]:
+        """The optimizer, and those of modules of their own."""
+        return tuple(group.optimizer for group in self._groups)
 
     @property
     def step(self) -> int:
@@ -127,16 +132,18 @@ class Trainer:
         """
         if num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
-        first = self.step + 1
-        totals, last, done = self._run_loop(iterator, tf.constant(num_steps))
+        start = self.step
+        totals, last, done = self._run_loop(
+            iterator, tf.constant(num_steps), tf.constant(start)
+        )
         last = last.numpy()
         if not np.all(np.isfinite(last[:_NUM_GUARDED])):
             scalars = dict(zip(self._names, last.tolist(), strict=True))
-            raise NonFiniteError(first + int(done) - 1, scalars)
+            raise NonFiniteError(start + int(done), scalars)
         means = totals.numpy() / num_steps
         return dict(zip(self._names, means.tolist(), strict=True))
 
-    def _loop(self, iterator, num_steps):
+    def _loop(self, iterator, num_steps, start):
         """Updates until `num_steps` are made or one of them is not finite."""
         # Scalars that broadcast against the vector of an update: how long that is
         # only becomes known while the loop's body is traced.
@@ -147,7 +154,10 @@ class Trainer:
             tf.autograph.experimental.set_loop_options(
                 shape_invariants=[(totals, any_shape), (last, any_shape)]
             )
-            scalars = self.strategy.run(self._update, args=(next(iterator),))
+            scalars, own = self.strategy.run(self._update, args=(next(iterator),))
+            for index, group in enumerate(self._groups[1:]):
+                if tf.equal((start + done) % group.every, 0):
+                    self.strategy.run(_apply, args=(group, own[index]))
             last = self.strategy.reduce("MEAN", scalars, axis=None)
             finite = tf.reduce_all(tf.math.is_finite(last[:_NUM_GUARDED]))
             totals += last
@@ -155,7 +165,11 @@ class Trainer:
         return totals, last, done
 
     def _replica_update(self, batch):
-        """One update in replica context; returns its scalars as a vector `[M]`."""
+        """One update in replica context, but for what other optimizers apply.
+
+        Returns:
+          Its scalars as a vector `[M]`, and the gradients of the other groups.
+        """
         variables = self.stage.trainable_variables
         with tf.GradientTape() as tape:
             losses, metrics = self.stage(batch, training=True)
@@ -166,17 +180,29 @@ class Trainer:
         if self.num_replicas > 1:
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        grad_norm = tf.linalg.global_norm(gradients)
+        by_variable = {id(v): g for v, g in zip(variables, gradients, strict=True)}
+        grouped = [
+            [by_variable[id(variable)] for variable in group.variables]
+            for group in self._groups
+        ]
+        norms = [tf.linalg.global_norm(group) for group in grouped]
+        first, *others = map(self._clip, grouped, norms)
+        _apply(self._groups[0], first)
+        grad_norm = tf.linalg.global_norm(norms)
+        scalars = _merge({LOSS: loss, GRAD_NORM: grad_norm}, losses, metrics)
+        self._names = tuple(scalars)
+        values = [tf.cast(value, tf.float32) for value in scalars.values()]
+        return tf.stack(values), others
+
+    def _clip(self, gradients, norm):
+        """Gradients of one group as its optimizer takes them."""
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(
-                gradients, self.clip_norm, use_norm=grad_norm
+                gradients, self.clip_norm, use_norm=norm
             )
         if self.num_replicas > 1:  # the optimizer sums over replicas once more
             gradients = [gradient / self.num_replicas for gradient in gradients]
-        self.optimizer.apply(gradients, variables)
-        scalars = _merge({LOSS: loss, GRAD_NORM: grad_norm}, losses, metrics)
-        self._names = tuple(scalars)
-        return tf.stack([tf.cast(value, tf.float32) for value in scalars.values()])
+        return gradients
 
 
 def split_batches(batches: tf.data.Dataset, num_parts: int) -> tf.data.Dataset:
@@ -221,6 +247,10 @@ def scalars_of(
     """
     total = tf.add_n([tf.cast(value, tf.float32) for value in losses.values()])
     return _merge({LOSS: total}, losses, metrics)
+
+
+def _apply(group: parameter_group.ParameterGroup, gradients) -> None:
+    group.optimizer.apply(gradients, group.variables)
 
 
 def _merge(*groups: stage_lib.Scalars) -> dict[str, tf.Tensor]:

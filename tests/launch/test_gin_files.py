@@ -208,6 +208,20 @@ def test_single_preset_is_a_whole_configuration(preset):
     assert gin.get_bindings(train_lib.train)["stage"]() is not None
 
 
+def test_decoder_of_clam_has_an_optimizer_of_its_own():
+    configs.parse_gin(["gin/presets/clam.gin"], [], roots=[train_lib.train])
+    bindings = gin.get_bindings(train_lib.train)
+    stage, (own,) = bindings["stage"](), bindings["own_optimizers"]
+    assert own.module == "decoder" and own.every == stage.action_loss_every == 2
+    assert stage.action_hidden == (1024, 1024, 1024)
+    optimizers = {"lam": bindings["optimizer"](), "decoder": own.optimizer()}
+    published = {"lam": (3e-4, 1e-3, 25_000), "decoder": (1e-3, 0.01, 0)}
+    for name, optimizer in optimizers.items():
+        schedule = optimizer._learning_rate
+        found = (schedule.peak, optimizer.weight_decay, schedule.warmup_steps)
+        assert found == published[name]
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_preset_is_a_whole_configuration(preset):
     """What `--dry_run` checks: every file parses, and every value is used."""

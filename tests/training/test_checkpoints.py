@@ -10,15 +10,21 @@ import toy_stages
 
 from pdtla.training import checkpoints
 from pdtla.training import trainer as trainer_lib
+from pdtla.training.own_optimizer import OwnOptimizer
+
+OWN = OwnOptimizer("head", lambda: keras.optimizers.Adam(0.1), every=2)
 
 
-def make(directory):
+def make(directory, **kwargs):
     stage = toy_stages.NoisyMLP()
     stage.build(toy_stages.ToyDataset().element_spec)
     trainer = trainer_lib.Trainer(
-        stage, keras.optimizers.AdamW(0.01), strategy=tf.distribute.get_strategy()
+        stage,
+        keras.optimizers.AdamW(0.01),
+        strategy=tf.distribute.get_strategy(),
+        **kwargs,
     )
-    return trainer, checkpoints.Checkpointer(directory, stage, trainer.optimizer)
+    return trainer, checkpoints.Checkpointer(directory, stage, trainer.optimizers)
 
 
 def train(trainer, num_steps):
@@ -27,8 +33,8 @@ def train(trainer, num_steps):
 
 
 def state(trainer):
-    optimizer = [np.asarray(variable) for variable in trainer.optimizer.variables]
-    return toy_stages.weights(trainer.stage) + optimizer
+    slots = [x for optimizer in trainer.optimizers for x in optimizer.variables]
+    return toy_stages.weights(trainer.stage) + [np.asarray(x) for x in slots]
 
 
 def assert_equal(values, others):
@@ -47,13 +53,14 @@ def test_every_variable_is_saved(tmp_path):
     assert len(trainer.stage.variables) == 8  # three layers, an average, a seed
 
 
-def test_resumed_training_equals_unbroken_training(tmp_path):
-    trainer, checkpointer = make(tmp_path)
+@pytest.mark.parametrize("own", [(), (OWN,)], ids=["one", "own"])
+def test_resumed_training_equals_unbroken_training(tmp_path, own):
+    trainer, checkpointer = make(tmp_path, own_optimizers=own)
     train(trainer, 3)
     checkpointer.save(trainer.step)
     saved = state(trainer)
     train(trainer, 4)
-    resumed, checkpointer = make(tmp_path)
+    resumed, checkpointer = make(tmp_path, own_optimizers=own)
     assert checkpointer.restore_latest().endswith("ckpt-3")
     assert resumed.step == 3
     assert_equal(state(resumed), saved)

@@ -12,6 +12,7 @@ import tensorflow as tf
 import toy_stages
 
 from pdtla.training import trainer as trainer_lib
+from pdtla.training.own_optimizer import OwnOptimizer
 
 HERE = pathlib.Path(__file__).parent
 
@@ -132,6 +133,102 @@ def test_frozen_weight_is_left_alone():
 def test_optimizer_must_not_clip():
     with pytest.raises(ValueError, match="optimizer must not"):
         make(toy_stages.LinearRegression(), keras.optimizers.SGD(global_clipnorm=1.0))
+
+
+def two_layers(clip_norm=None, **kwargs):
+    """A trainer of a network whose `head` has another optimizer than its blocks."""
+    keras.utils.set_random_seed(0)
+    own = OwnOptimizer("head", **kwargs)
+    return make(toy_stages.NoisyMLP(), own_optimizers=[own], clip_norm=clip_norm)
+
+
+def change(trainer, batches, num_steps=1):
+    """By how much the weights of the blocks and of the head move, as two vectors."""
+    stage = trainer.stage
+    layers = [stage.blocks, [stage.head]]
+    read = lambda: [  # noqa: E731
+        np.concatenate([np.ravel(x) for layer in part for x in layer.get_weights()])
+        for part in layers
+    ]
+    before = read()
+    trainer.train(batches, num_steps)
+    return [new - old for new, old in zip(read(), before, strict=True)]
+
+
+def test_own_optimizer_alike_changes_nothing():
+    keras.utils.set_random_seed(0)
+    single, batches = make(toy_stages.NoisyMLP(), keras.optimizers.AdamW(0.1))
+    single.train(batches, 4)
+    keras.utils.set_random_seed(0)
+    own = OwnOptimizer("head", lambda: keras.optimizers.AdamW(0.1))
+    parted, batches = make(
+        toy_stages.NoisyMLP(), keras.optimizers.AdamW(0.1), own_optimizers=[own]
+    )
+    parted.train(batches, 4)
+    for value, other in zip(
+        toy_stages.weights(single.stage), toy_stages.weights(parted.stage), strict=True
+    ):
+        np.testing.assert_array_equal(value, other)
+
+
+def test_own_optimizer_trains_its_module_alone_at_its_rate():
+    blocks, head = change(*two_layers(optimizer=lambda: keras.optimizers.SGD(0.1)))
+    others, slow = change(*two_layers(optimizer=lambda: keras.optimizers.SGD(0.001)))
+    np.testing.assert_array_equal(blocks, others)
+    np.testing.assert_allclose(slow, head / 100, rtol=1e-3, atol=1e-7)
+
+
+def test_own_optimizer_rests_between_its_updates():
+    make_optimizer = lambda: keras.optimizers.AdamW(0.1, weight_decay=0.5)  # noqa: E731
+    trainer, batches = two_layers(optimizer=make_optimizer, every=3)
+    moves = [change(trainer, batches) for _ in range(5)]
+    assert all(np.any(blocks) for blocks, _ in moves)
+    assert [bool(np.any(head)) for _, head in moves] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert [int(each.iterations) for each in trainer.optimizers] == [5, 2]
+    assert trainer.step == 5
+    loop, batches = two_layers(optimizer=make_optimizer, every=3)
+    loop.train(batches, 5)
+    for value, other in zip(
+        toy_stages.weights(trainer.stage), toy_stages.weights(loop.stage), strict=True
+    ):
+        np.testing.assert_array_equal(value, other)
+
+
+def test_every_optimizer_clips_by_a_norm_of_its_own():
+    trainer, batches = two_layers(
+        clip_norm=0.01, optimizer=lambda: keras.optimizers.SGD(1.0)
+    )
+    blocks, head = change(trainer, batches)
+    assert np.linalg.norm(blocks) == pytest.approx(0.1 * 0.01, rel=1e-3)
+    assert np.linalg.norm(head) == pytest.approx(1.0 * 0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("stage", "own", "message"),
+    [
+        (toy_stages.NoisyMLP, ["tail"], r"one of \['head'\]; got 'tail'"),
+        (toy_stages.NoisyMLP, ["head", "head"], "No trainable variable of 'head'"),
+        (toy_stages.LinearRegression, ["head"], "must leave variables"),
+    ],
+)
+def test_modules_that_cannot_have_an_optimizer(stage, own, message):
+    own = [OwnOptimizer(name, keras.optimizers.SGD) for name in own]
+    with pytest.raises(ValueError, match=message):
+        make(stage(), own_optimizers=own)
+
+
+def test_own_optimizer_must_not_clip_and_has_a_period():
+    clipping = OwnOptimizer("head", lambda: keras.optimizers.SGD(clipnorm=1.0))
+    with pytest.raises(ValueError, match="optimizer must not"):
+        make(toy_stages.NoisyMLP(), own_optimizers=[clipping])
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        OwnOptimizer("head", keras.optimizers.SGD, every=0)
 
 
 def test_scalars_must_have_different_names():

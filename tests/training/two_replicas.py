@@ -21,12 +21,13 @@ import toy_stages  # noqa: E402
 from pdtla.training import checkpoints, strategies  # noqa: E402
 from pdtla.training import train as train_lib  # noqa: E402
 from pdtla.training import trainer as trainer_lib  # noqa: E402
+from pdtla.training.own_optimizer import OwnOptimizer  # noqa: E402
 
 assert pdtla
 NUM_UPDATES = 5
 
 
-def train(strategy, make_optimizer, clip_norm):
+def train(strategy, make_optimizer, clip_norm, own_optimizers):
     """Weights and scalars after a few updates on the same global batches."""
     data = toy_stages.ToyDataset()
     keras.utils.set_random_seed(3)
@@ -35,7 +36,11 @@ def train(strategy, make_optimizer, clip_norm):
         stage.build(data.element_spec)
         optimizer = make_optimizer()
     trainer = trainer_lib.Trainer(
-        stage, optimizer, strategy=strategy, clip_norm=clip_norm
+        stage,
+        optimizer,
+        strategy=strategy,
+        own_optimizers=own_optimizers,
+        clip_norm=clip_norm,
     )
     batches = trainer.distribute(data.train_batches(8, seed=1))
     scalars = trainer.train(batches, NUM_UPDATES)
@@ -70,7 +75,7 @@ def compare_runs():
         states = []
         for strategy in results:
             path = f"{directory}/{strategy}/checkpoints"
-            checkpointer = checkpoints.Checkpointer(path, stage, optimizer)
+            checkpointer = checkpoints.Checkpointer(path, stage, [optimizer])
             assert checkpointer.restore_latest().endswith("ckpt-4")
             states.append(toy_stages.weights(stage))
         for value, other in zip(*states, strict=True):
@@ -81,13 +86,15 @@ def main():
     mirrored = strategies.make_strategy("mirrored")
     assert mirrored.num_replicas_in_sync == 2
     one = strategies.make_strategy("one_device")
+    own = OwnOptimizer("head", lambda: keras.optimizers.SGD(1.0), every=2)
     cases = (
-        (lambda: keras.optimizers.SGD(0.1), 0.3),  # the gradients' norm is about 10
-        (lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1), None),
+        (lambda: keras.optimizers.SGD(0.1), 0.3, ()),  # the gradients' norm is about 10
+        (lambda: keras.optimizers.SGD(0.1), 0.3, (own,)),
+        (lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1), None, ()),
     )
-    for make_optimizer, clip_norm in cases:
-        weights, scalars, rate = train(one, make_optimizer, clip_norm)
-        others, other_scalars, other_rate = train(mirrored, make_optimizer, clip_norm)
+    for case in cases:
+        weights, scalars, rate = train(one, *case)
+        others, other_scalars, other_rate = train(mirrored, *case)
         for value, other in zip(weights, others, strict=True):
             np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-6)
         assert scalars["grad_norm"] > 1.0
