@@ -28,6 +28,7 @@ LABELLED = "labelled"  # nested batch of the few transitions whose actions are k
 
 # Of sequences of steps of one episode.
 TIMESTEP = "timestep"  # int32 [B, T], number of the step within its episode
+EPISODE = "episode"  # int32 [B, T], number of the episode within its dataset
 VALID = "valid"  # bool [B, T], whether the step is real and its action to be learnt
 RETURN_TO_GO = "return_to_go"  # float32 [B, T], rewards from this step's on, raw
 PROMPT = "prompt"  # nested batch [B, P] of demonstrations in a row

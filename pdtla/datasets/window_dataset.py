@@ -38,16 +38,20 @@ class WindowDataset:
       window: `transitions` (T = 1: o_t), `lapo` (T = k + 2: o_{t-k}, ..., o_{t+1}),
         `n_step` (T = k + 1 + K: o_{t-k}, ..., o_{t+K}) or `chunk` (T = K: o_t, ...,
         o_{t+K-1}, with the actions of all); those whose future runs over the end of the
-        episode are left out.
-      context_len: k of `lapo` and `n_step`.
+        episode are left out. Or `sequence` (T = k: the steps around o_t within the
+        episode), which adds `timestep`, `episode` and `valid`; shorter episodes are
+        padded at the end, with copies that are not valid.
+      context_len: k of `lapo`, `n_step` and `sequence`.
       k_step_preds: K of `n_step` and `chunk`.
-      fields: names of the fields of a batch.
+      fields: names of the fields of a batch, of those of the dataset and
+        `return_to_go`.
       num_trajs: number of training trajectories, -1 for all.
       num_examples: number of training transitions, -1 for all; with it, every window is
         about one of them; the actions of its other steps do not count as known.
       train_frac: fraction of the trajectories to train on.
       latents: name of latents beside the dataset, whose fields join the batch; windows
-        about a step without a successor, hence without a latent, are left out.
+        about a step without a successor, hence without a latent, are left out, and
+        within a sequence such a step is not valid.
       replace_action_with_latent: take `action` from the latents (decoded or labelled
         actions) instead of the dataset.
       pad_start: repeat an episode's first step for windows that begin before it,
@@ -95,6 +99,11 @@ class WindowDataset:
         self.source = source
         self.fields = tuple(fields)
         self._kind = window_index.window_kind(window, context_len, k_step_preds)
+        if self._kind.moves and num_examples != -1:
+            raise ValueError(
+                "Sequences have labels by the trajectory (num_trajs), got "
+                f"num_examples={num_examples}."
+            )
         self._store = latent_store.LatentStore(source, latents) if latents else None
         self._replace_action = replace_action_with_latent
         self._memory_budget_gib = memory_budget_gib
@@ -107,10 +116,13 @@ class WindowDataset:
             store=self._store,
             replace_action=replace_action_with_latent,
         )
+        self._step_fields = tuple(step_spec)
         self.element_spec = {
             field: spec.with_time(self._kind.length)
             for field, spec in step_spec.items()
         }
+        if self._kind.moves:
+            self.element_spec |= window_index.sequence_spec(self._kind.length)
         train, heldout = subsets.split_trajectories(
             source.lengths, train_frac, source.level_seeds if disjoint_levels else None
         )
@@ -251,21 +263,34 @@ class WindowDataset:
         latents = self._store.read() if self._store else {}
         if not self._replace_action:
             latents.pop(specs.ACTION, None)
+        if self._kind.moves:  # steps without a latent are inputs none the less
+            latents = {
+                field: np.maximum(array, 0) if array.dtype.kind == "i" else array
+                for field, array in latents.items()
+            }
         return {
             field: pipeline.as_tensor(
-                latents[field] if field in latents else self.source.array(field)
+                latents[field]
+                if field in latents
+                else window_fields.array(self.source, field)
             )
-            for field in self.element_spec
+            for field in self._step_fields
             if field not in self.streamed_fields
         }
 
     def _fetcher(self) -> Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
         """Maps bases `[B]` and bounds `[B, 2]` of windows to their fields."""
         tensors = self._tensors  # made here, outside of the pipeline's graph
+        starts = pipeline.as_tensor(self.source.starts)
 
         def fetch(bases: tf.Tensor, bounds: tf.Tensor) -> dict[str, tf.Tensor]:
             rows = window_index.window_rows(self._kind, bases, bounds)
-            return {field: tf.gather(steps, rows) for field, steps in tensors.items()}
+            windows = {f: tf.gather(steps, rows) for f, steps in tensors.items()}
+            if self._kind.moves:
+                windows |= window_index.sequence_fields(
+                    rows, bounds, starts, self._last_step_valid
+                )
+            return windows
 
         return fetch
 
@@ -308,13 +333,12 @@ class WindowDataset:
         trajectories = np.sort(trajectories)
         starts = self.source.starts[trajectories]
         lengths = self.source.lengths[trajectories]
-        needs_successor = self._store is not None or num_examples != -1
         bases, bounds = window_index.window_bases(
             self._kind,
             starts,
             lengths,
             pad_start,
-            self.source.last_step_valid and not needs_successor,
+            self._last_step_valid and num_examples == -1,
             pad_end,
         )
         if num_examples != -1:
@@ -324,12 +348,18 @@ class WindowDataset:
             bases, bounds = bases[kept], bounds[kept]
         return bases, bounds
 
+    @property
+    def _last_step_valid(self) -> bool:
+        """Whether the last step of an episode has an action, and a latent if asked."""
+        return self.source.last_step_valid and self._store is None
+
     def _digest(self, **settings) -> str:
         settings["fields"] = list(self.element_spec)
         settings["source"] = self.source.fingerprint
         if self._statistics_source is not self.source:
             settings["statistics"] = self._statistics_source.fingerprint
-        keys = {field: self.source.key(field) for field in self.fields}
+        stored = [field for field in self.fields if field != specs.RETURN_TO_GO]
+        keys = {field: self.source.key(field) for field in stored}
         if any(field != key for field, key in keys.items()):
             settings["made_from"] = keys
         settings["latents"] = self._store.fingerprint if self._store else None

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from pdtla import specs
 from pdtla.datasets import field_statistics, latent_store, rlds_reader, subsets
 
@@ -20,7 +22,7 @@ def step_spec(
 
     Args:
       source: the dataset.
-      fields: names of its fields.
+      fields: names of its fields, or `return_to_go`.
       train_frac: fraction of the trajectories whose statistics are taken.
       statistics_source: the dataset that the statistics of states are of.
       store: latents whose fields join.
@@ -30,7 +32,7 @@ def step_spec(
       ValueError: a field that there is not, or no latents to take actions from.
     """
     _check_fields(source, fields)
-    spec = {field: source.element_spec[field] for field in fields}
+    spec = {field: _known(source)[field] for field in fields}
     if specs.OBSERVATION in spec:
         spec[specs.OBSERVATION] = field_statistics.standardized(
             spec[specs.OBSERVATION],
@@ -63,8 +65,29 @@ def step_spec(
     return spec | latents
 
 
+def array(source: rlds_reader.RldsReader, field: str) -> np.ndarray:
+    """All steps of a field of the dataset, or of `return_to_go`, `[N, ...]`."""
+    if field != specs.RETURN_TO_GO:
+        return source.array(field)
+    reward = np.array(source.array(specs.REWARD), np.float64)
+    last = source.starts + source.lengths - 1
+    if not source.last_step_valid:
+        reward[last] = 0.0
+    # The sums up to the end of the episode without those up to the step.
+    sums = np.cumsum(reward)
+    returns = np.repeat(sums[last], source.lengths) - sums + reward
+    return returns.astype(np.float32)
+
+
+def _known(source: rlds_reader.RldsReader) -> dict[str, specs.ArraySpec]:
+    known = dict(source.element_spec)
+    if specs.REWARD in known:
+        known[specs.RETURN_TO_GO] = specs.ArraySpec((), "float32")
+    return known
+
+
 def _check_fields(source: rlds_reader.RldsReader, fields: Sequence[str]) -> None:
-    known = sorted(source.element_spec)
+    known = sorted(_known(source))
     if not fields or not set(fields) <= set(known):
         raise ValueError(
             f"fields must be some of {known} for {source.directory}, got "

@@ -8,7 +8,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-KINDS = ("chunk", "lapo", "n_step", "transitions")
+from pdtla import specs
+
+KINDS = ("chunk", "lapo", "n_step", "sequence", "transitions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +21,14 @@ class WindowKind:
       before: steps before t.
       after: steps after t.
       last_action: of these, the last one whose action must be real.
+      moves: whether a window that would reach over an end of its episode is moved
+        inside, and only padded, at its end, where the episode is shorter than itself.
     """
 
     before: int
     after: int
     last_action: int = 0
+    moves: bool = False
 
     @property
     def length(self) -> int:
@@ -38,19 +43,25 @@ def window_kind(name: str, context_len: int, k_step_preds: int = 1) -> WindowKin
     `lapo`: o_{t-k}, ..., o_t, o_{t+1}.
     `n_step`: o_{t-k}, ..., o_t, ..., o_{t+K}, with the actions up to a_{t+K-1}.
     `chunk`: o_t, ..., o_{t+K-1}, with the action of each, K in all.
+    `sequence`: k steps around t, moved so that they are all within the episode. There
+    is one for each step, so the ends of an episode, although no window reaches over
+    them, are in half as many windows as its other steps.
 
     Args:
       name: name of the kind.
-      context_len: k, of effect on `lapo` and `n_step`.
+      context_len: k, of effect on `lapo`, `n_step` and `sequence`.
       k_step_preds: K, of effect on `n_step` and `chunk`.
 
     Raises:
-      ValueError: an unknown name, a negative context or no step to predict.
+      ValueError: an unknown name, a negative context, no step to predict or a sequence
+        of none.
     """
     if name not in KINDS:
         raise ValueError(f"window must be one of {list(KINDS)}, got {name!r}.")
     if context_len < 0:
         raise ValueError(f"context_len must be at least 0, got {context_len}.")
+    if name == "sequence" and not context_len:
+        raise ValueError("context_len of sequences must be at least 1, got 0.")
     if k_step_preds < 1:
         raise ValueError(f"k_step_preds must be at least 1, got {k_step_preds}.")
     last = k_step_preds - 1
@@ -58,6 +69,9 @@ def window_kind(name: str, context_len: int, k_step_preds: int = 1) -> WindowKin
         "transitions": WindowKind(0, 0),
         "lapo": WindowKind(context_len, 1),
         "n_step": WindowKind(context_len, k_step_preds, last_action=last),
+        "sequence": WindowKind(
+            context_len // 2, context_len - 1 - context_len // 2, moves=True
+        ),
         "chunk": WindowKind(0, last, last_action=last),
     }[name]
 
@@ -97,8 +111,10 @@ def window_bases(
       Base step of each window, int64 `[W]`, and the first and the last step of its
       episode, int64 `[W, 2]`.
     """
-    skipped = 0 if pad_start else kind.before
-    cut = max(kind.after, kind.last_action + (0 if last_step_valid else 1))
+    skipped = 0 if pad_start or kind.moves else kind.before
+    cut = kind.last_action + (0 if last_step_valid else 1)
+    if not kind.moves:
+        cut = max(kind.after, cut)
     if pad_end:
         cut = min(cut, 1)
     counts = np.maximum(lengths - skipped - cut, 0)
@@ -114,5 +130,40 @@ def window_rows(kind: WindowKind, bases: tf.Tensor, bounds: tf.Tensor) -> tf.Ten
       bases: base step of each window, int64 `[B]`.
       bounds: first and last step of its episode, int64 `[B, 2]`.
     """
-    offsets = tf.range(-kind.before, kind.after + 1, dtype=tf.int64)
-    return tf.clip_by_value(bases[:, None] + offsets, bounds[:, :1], bounds[:, 1:])
+    low, high = bounds[:, :1], bounds[:, 1:]
+    first = bases[:, None] - kind.before
+    if kind.moves:
+        first = tf.maximum(tf.minimum(first, high - kind.length + 1), low)
+    rows = first + tf.range(kind.length, dtype=tf.int64)
+    return tf.clip_by_value(rows, low, high)
+
+
+def sequence_fields(
+    rows: tf.Tensor, bounds: tf.Tensor, starts: tf.Tensor, last_step_valid: bool
+) -> dict[str, tf.Tensor]:
+    """What the steps of a sequence tell of themselves, `[B, T]`.
+
+    Args:
+      rows: what `window_rows` gives, int64 `[B, T]`.
+      bounds: first and last step of the episode, int64 `[B, 2]`.
+      starts: first step of every episode of the dataset, int64 `[E]`.
+      last_step_valid: whether the action of an episode's last step is real.
+    """
+    low, high = bounds[:, :1], bounds[:, 1:]
+    padding = rows - rows[:, :1] != tf.range(tf.shape(rows)[1], dtype=tf.int64)
+    last = high if last_step_valid else high - 1
+    episode = tf.searchsorted(starts, low[:, 0], side="right") - 1
+    return {
+        specs.TIMESTEP: tf.cast(rows - low, tf.int32),
+        specs.EPISODE: tf.broadcast_to(episode[:, None], tf.shape(rows)),
+        specs.VALID: ~padding & (rows <= last),
+    }
+
+
+def sequence_spec(length: int) -> dict[str, specs.ArraySpec]:
+    """The spec of `sequence_fields`."""
+    return {
+        specs.TIMESTEP: specs.ArraySpec((length,), "int32"),
+        specs.EPISODE: specs.ArraySpec((length,), "int32"),
+        specs.VALID: specs.ArraySpec((length,), "bool"),
+    }

@@ -120,3 +120,29 @@ def test_chunks(data_dir):
     # A window ends at the last action; the observation after it has none.
     lengths = read(data_dir, "few-v0").lengths
     assert made.num_train_windows == np.maximum(lengths - 1 - 4, 0).sum()
+
+
+def test_sequences(data_dir):
+    configs.parse_gin(
+        ["gin/stages/bc.gin", "gin/data/sequence.gin"],
+        [
+            f"DATA_DIR = {str(data_dir)!r}",
+            "DATASET_NAME = 'minari/few-v0'",
+            "ENV_ID = 'cartpole'",
+            "CONTEXT_LEN = 7",
+            "FIELDS = ('observation', 'action', 'return_to_go')",
+        ],
+        roots=[train_lib.train],
+    )
+    made = gin.get_bindings(train_lib.train)["dataset"]()
+    assert made.element_spec["return_to_go"].shape == (7,)
+    few = read(data_dir, "few-v0")
+    assert made.num_train_windows == (few.lengths[:9] - 1).sum()
+    rows = few.array("observation")[: few.lengths[:9].sum()]
+    mean = made.element_spec["observation"].mean
+    np.testing.assert_allclose(mean, rows.mean(0, dtype=float), rtol=1e-6)
+    batch = next(made.train_batches(64, seed=0).as_numpy_iterator())
+    # A reward of 1 a step but the last, which is an observation alone.
+    lengths = few.lengths[batch["episode"]]
+    expected = lengths - 1 - batch["timestep"]
+    np.testing.assert_array_equal(batch["return_to_go"], expected)
