@@ -70,6 +70,9 @@ class WindowDataset:
     Attributes:
       element_spec: the spec of a batch without its batch axis.
       fingerprint: hex digest of everything that determines the batches.
+      step_fields: the fields of a batch that each step of the dataset has.
+      train_trajectories: numbers of the trajectories trained on.
+      heldout_trajectories: numbers of those held out.
       train_bases: int64 `[N]`, flat index of the step each training window is about.
 
     Raises:
@@ -108,6 +111,7 @@ class WindowDataset:
         self._replace_action = replace_action_with_latent
         self._memory_budget_gib = memory_budget_gib
         self._statistics_source = statistics_source or source
+        self._steps: dict[str, tf.Tensor] = {}
         step_spec = window_fields.step_spec(
             source,
             self.fields,
@@ -116,7 +120,7 @@ class WindowDataset:
             store=self._store,
             replace_action=replace_action_with_latent,
         )
-        self._step_fields = tuple(step_spec)
+        self.step_fields = tuple(step_spec)
         self.element_spec = {
             field: spec.with_time(self._kind.length)
             for field, spec in step_spec.items()
@@ -127,6 +131,7 @@ class WindowDataset:
             source.lengths, train_frac, source.level_seeds if disjoint_levels else None
         )
         train = subsets.choose_trajectories(train, num_trajs, subset_seed)
+        self.train_trajectories, self.heldout_trajectories = train, heldout
         padding = {"pad_start": pad_start, "pad_end": pad_end}
         make_bases = functools.partial(self._bases, **padding)
         self.train_bases, self._train_bounds = make_bases(
@@ -257,30 +262,39 @@ class WindowDataset:
             indices.map(load, num_parallel_calls=2, deterministic=True)
         )
 
+    @property
+    def last_step_valid(self) -> bool:
+        """Whether the last step of an episode has an action, and a latent if asked."""
+        return self.source.last_step_valid and self._store is None
+
+    def steps(self, field: str) -> tf.Tensor:
+        """All steps of one of `step_fields`, `[N, ...]`; images stay on disk."""
+        if field not in self._steps:
+            array = self._latents.get(field)
+            if array is None:
+                array = window_fields.array(self.source, field)
+            elif self._kind.moves and array.dtype.kind == "i":
+                # A step without a latent is an input none the less.
+                array = np.maximum(array, 0)
+            self._steps[field] = pipeline.as_tensor(array)
+        return self._steps[field]
+
     @functools.cached_property
-    def _tensors(self) -> dict[str, tf.Tensor]:
-        """All steps of the fields that are read by index, `[N, ...]`."""
+    def _latents(self) -> dict[str, np.ndarray]:
+        """The fields that are taken from the latents."""
         latents = self._store.read() if self._store else {}
         if not self._replace_action:
             latents.pop(specs.ACTION, None)
-        if self._kind.moves:  # steps without a latent are inputs none the less
-            latents = {
-                field: np.maximum(array, 0) if array.dtype.kind == "i" else array
-                for field, array in latents.items()
-            }
-        return {
-            field: pipeline.as_tensor(
-                latents[field]
-                if field in latents
-                else window_fields.array(self.source, field)
-            )
-            for field in self._step_fields
-            if field not in self.streamed_fields
-        }
+        return latents
 
     def _fetcher(self) -> Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
         """Maps bases `[B]` and bounds `[B, 2]` of windows to their fields."""
-        tensors = self._tensors  # made here, outside of the pipeline's graph
+        # Made here, outside of the pipeline's graph.
+        tensors = {
+            field: self.steps(field)
+            for field in self.step_fields
+            if field not in self.streamed_fields
+        }
         starts = pipeline.as_tensor(self.source.starts)
 
         def fetch(bases: tf.Tensor, bounds: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -288,7 +302,7 @@ class WindowDataset:
             windows = {f: tf.gather(steps, rows) for f, steps in tensors.items()}
             if self._kind.moves:
                 windows |= window_index.sequence_fields(
-                    rows, bounds, starts, self._last_step_valid
+                    rows, bounds, starts, self.last_step_valid
                 )
             return windows
 
@@ -338,7 +352,7 @@ class WindowDataset:
             starts,
             lengths,
             pad_start,
-            self._last_step_valid and num_examples == -1,
+            self.last_step_valid and num_examples == -1,
             pad_end,
         )
         if num_examples != -1:
@@ -347,11 +361,6 @@ class WindowDataset:
             kept = np.isin(bases, chosen)
             bases, bounds = bases[kept], bounds[kept]
         return bases, bounds
-
-    @property
-    def _last_step_valid(self) -> bool:
-        """Whether the last step of an episode has an action, and a latent if asked."""
-        return self.source.last_step_valid and self._store is None
 
     def _digest(self, **settings) -> str:
         settings["fields"] = list(self.element_spec)
