@@ -1,11 +1,14 @@
 r"""Compares what few action labels buy in continuous control, method by method.
 
     python -m launch.few_labels --env_id=halfcheetah --seeds=0,1,2,3,4
+    python -m launch.few_labels --env_id=window-open --labels=noisy:128
 
 Expert episodes come without actions, labels from a pool of medium and random episodes
 (`--labels=medium:128,medium:5t`, transitions or whole trajectories), from a noisy
-expert and random ones (`noisy:128`) or from the expert's own (`expert:128`). A step
-whose result is up to date is skipped, so the same command goes on where it stopped.
+expert and random ones (`noisy:128`) or from the expert's own (`expert:128`). In
+Meta-World the noisy script plays the pool, and methods are compared by their successes.
+A step whose result is up to date is skipped, so the same command goes on where it
+stopped.
 """
 
 import pathlib
@@ -16,16 +19,19 @@ import numpy as np
 from absl import app, flags
 
 from launch import chain as chain_lib
+from launch import few_labels_family as family_lib
 from pdtla.analysis import aggregate, files
 from pdtla.analysis import results as results_lib
-from pdtla.experts import mujoco_expert, random_expert
+from pdtla.experts import random_expert
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.training import configs
 
 _PRESET = flags.DEFINE_string(
-    "preset", "gin/presets/few_labels", "Folder of gin files with the numbers."
+    "preset", None, "Folder of gin files with the numbers, by default the family's."
 )
-_ENV_ID = flags.DEFINE_string("env_id", "halfcheetah", "halfcheetah, walker2d, hopper.")
+_ENV_ID = flags.DEFINE_string(
+    "env_id", "halfcheetah", "halfcheetah, walker2d, hopper, or a task of Meta-World."
+)
 _SEEDS = flags.DEFINE_list("seeds", "0", "Seeds of training and of the labels.")
 _LABELS = flags.DEFINE_list(
     "labels", "medium:128,medium:5t", "Where labels come from, and how many."
@@ -53,12 +59,14 @@ class Labels(NamedTuple):
 
     Attributes:
       text: as given, for instance "noisy:128".
+      pool: where they come from.
       dataset: name of their dataset.
       macros: how many, for a run on that dataset.
       joint: the same for a joint run.
     """
 
     text: str
+    pool: str
     dataset: str
     macros: dict[str, int]
     joint: dict[str, int]
@@ -77,7 +85,8 @@ class Study:
         self._chain = chain
         self._env_id = env_id
         self._seed = seed
-        self._expert = f"mujoco_dataset/{env_id}-expert"
+        family = family_lib.family_of(env_id)
+        self._expert = family.dataset(family_lib.EXPERT, env_id)
 
     def run(self, method: str, labels: Labels | None) -> str:
         """Trains a method on its labels; returns the workdir of the policy."""
@@ -203,57 +212,65 @@ def parse_labels(text: str, env_id: str) -> Labels:
     Raises:
       ConfigError: another form.
     """
-    source, _, count = text.partition(":")
-    mixes = {"expert": "expert", "medium": "medium-random", "noisy": "noisy-random"}
+    pool, _, count = text.partition(":")
+    family = family_lib.family_of(env_id)
     digits = count.removesuffix("t")
-    if source not in mixes or not digits.isdigit() or int(digits) < 1:
+    if pool not in family.pools or not digits.isdigit() or int(digits) < 1:
         raise configs.ConfigError(
-            f"--labels are like noisy:128 or expert:5t (trajectories), got {text!r}."
+            "--labels are like noisy:128 or expert:5t (trajectories), of "
+            f"{', '.join(family.pools)}; got {text!r}."
         )
     number = int(digits)
-    dataset = f"mujoco_dataset/{env_id}-{mixes[source]}"
+    dataset = family.dataset(pool, env_id)
     if count.endswith("t"):
         whole = {"NUM_EXAMPLES": -1}
         return Labels(
             text,
+            pool,
             dataset,
             whole | {"NUM_TRAJS": number},
             whole | {"LABELLED_NUM_TRAJS": number},
         )
-    return Labels(text, dataset, {"NUM_EXAMPLES": number}, {"NUM_EXAMPLES": number})
+    few = {"NUM_EXAMPLES": number}
+    return Labels(text, pool, dataset, few, few)
 
 
 def references(chain: chain_lib.Chain, env_id: str) -> dict[str, list[float]]:
-    """Returns of random actions and of the expert on the evaluation levels."""
+    """Outcomes of random actions and of the expert on the evaluation levels."""
+    family = family_lib.family_of(env_id)
     path = chain.directory / "references.json"
     if path.exists():
         return results_lib.read_json(path)
     evaluator = chain.make(evaluator_lib.Evaluator, macros={"ENV_ID": env_id})
     players = {
         "random": random_expert.RandomExpert(),
-        "expert": mujoco_expert.MujocoExpert(env_id),
+        "expert": family.make_expert(env_id),
     }
     found = {}
     for name, player in players.items():
         rollouts = evaluator.evaluate_expert(player).rollouts
-        found[name] = rollouts[evaluator.modes[0]].returns.ravel().tolist()
+        outcomes = getattr(rollouts[evaluator.modes[0]], family.outcome)
+        found[name] = outcomes.ravel().tolist()
     chain.directory.mkdir(parents=True, exist_ok=True)
     results_lib.write_json(path, found)
     return found
 
 
-def table(rows: list[dict]) -> str:
+def table(rows: list[dict], outcome: str = "returns") -> str:
     """The rows as Markdown."""
+    digits = {"returns": 0, "successes": 2}[outcome]
+    show = lambda value: f"{value:.{digits}f}"  # noqa: E731
     lines = [
-        "| labels | method | seeds | return | 95% interval | IQM | score | by seed |",
+        f"| labels | method | seeds | {outcome} | 95% interval | IQM | score "
+        "| by seed |",
         "|---|---|---:|---:|---|---:|---:|---|",
     ]
     for row in rows:
         low, high = row["ci95"]
-        means = ", ".join(f"{mean:.0f}" for mean in row["seed_means"])
+        means = ", ".join(show(mean) for mean in row["seed_means"])
         lines.append(
             f"| {row['labels']} | `{row['method']}` | {len(row['seed_means'])} "
-            f"| {row['mean']:.0f} | {low:.0f} to {high:.0f} | {row['iqm']:.0f} "
+            f"| {show(row['mean'])} | {show(low)} to {show(high)} | {show(row['iqm'])} "
             f"| {row['score']:.2f} | {means} |"
         )
     return "\n".join(lines) + "\n"
@@ -290,11 +307,11 @@ def main(argv: list[str]) -> None:
         raise configs.ConfigError(f"--methods are of {METHODS}, got {unknown}.")
     labels = [parse_labels(text, env_id) for text in _LABELS.value]
     output = pathlib.Path(_OUTPUT.value or f"results/few_labels/{env_id}")
-    chain = chain_lib.Chain(_PRESET.value.rstrip("/"), _DATA_DIR.value, output)
-    expert = f"mujoco_dataset/{env_id}-expert"
-    for dataset in dict.fromkeys([expert, *(each.dataset for each in labels)]):
-        mix = dataset.partition(f"/{env_id}-")[2]
-        chain.build_dataset(f"{mix} data", ENV_ID=env_id, MIX=mix)
+    family = family_lib.family_of(env_id)
+    preset = _PRESET.value or family.preset
+    chain = chain_lib.Chain(preset.rstrip("/"), _DATA_DIR.value, output)
+    for pool in dict.fromkeys([family_lib.EXPERT, *(each.pool for each in labels)]):
+        chain.build_dataset(f"{pool} data", ENV_ID=env_id, **family.pools[pool].macros)
     found = references(chain, env_id)
     returns = {
         ("-", "random"): [np.array(found["random"])],
@@ -307,14 +324,15 @@ def main(argv: list[str]) -> None:
             run = study.run(method, each)
             results = results_lib.read_results(chain.run(run) / "results.json")
             key = (each.text if each else "all", method)
-            episodes = np.array(results["rollouts"]["returns"]).ravel()
+            episodes = np.array(results["rollouts"][family.outcome]).ravel()
             returns.setdefault(key, []).append(episodes)
         rows = make_rows(returns)
         results_lib.write_json(
             output / "summary.json", {"env_id": env_id, "rows": rows}
         )
-        files.write_atomically(output / "table.md", table(rows).encode())
-    sys.stdout.write(table(rows))
+        text = table(rows, family.outcome)
+        files.write_atomically(output / "table.md", text.encode())
+    sys.stdout.write(text)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ def summarize_rollouts(
 
     Returns:
       `returns` and `lengths` as lists of N lists of E numbers, the statistics of the
-      pooled returns and, where given, `success_rate` with its interval `success_ci95`,
-      and of a reference `normalized_mean`.
+      pooled returns and, where given, `successes` as such lists, `success_rate` with
+      its interval `success_ci95`, and of a reference `normalized_mean`.
     """
     scores = np.asarray(returns, np.float64).ravel()
     interval = aggregate.bootstrap_interval(scores, seed=seed)
@@ -75,6 +75,7 @@ def summarize_rollouts(
     if successes is not None:
         solved = np.asarray(successes, np.float64).ravel()
         interval_of_rate = aggregate.bootstrap_interval(solved, seed=seed)
+        section["successes"] = np.asarray(successes, bool).tolist()
         section["success_rate"] = interval_of_rate.estimate
         section["success_ci95"] = [interval_of_rate.low, interval_of_rate.high]
     if reference is not None:

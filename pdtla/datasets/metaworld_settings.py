@@ -14,6 +14,8 @@ from pdtla.experts import expert as expert_lib
 class MetaworldSettings(single_player_settings.SinglePlayerSettings):
     """Episodes of one Meta-World task, by its script.
 
+    The dataset is `<task>`, or `<task>-noisy` if some of the actions are random.
+
     Attributes:
       images: observe pictures instead of states; the dataset is `<task>-images` then.
       camera: where pictures are taken from.
@@ -42,7 +44,9 @@ class MetaworldSettings(single_player_settings.SinglePlayerSettings):
 
     @property
     def config_name(self) -> str:
-        return f"{self.env_id}-images" if self.images else self.env_id
+        images = "-images" if self.images else ""
+        noisy = "-noisy" if self.epsilon else ""
+        return f"{self.env_id}{images}{noisy}"
 
     @property
     def observation_spec(self) -> specs.ArraySpec:

@@ -94,6 +94,7 @@ def test_metadata_and_plain_tfds(built):
         num_steps=reader(built).num_steps,
     )
     assert {key: metadata[key] for key in expected} == expected
+    assert builder.info.features["steps"]["observation"].dtype == np.uint8
     (episode,) = builder.as_dataset(split="test[:1]")
     assert episode["episode_return"] == 10 and not episode["truncated"]
     assert len(list(episode["steps"])) == episode["length"]

@@ -211,6 +211,26 @@ def test_another_model_replaces_a_set_only_when_it_is_complete(maze, tmp_path):
     assert np.any(store.read()["latent_action"] != before)
 
 
+def test_a_set_is_written_looked_for_and_read_in_one_place(maze, tmp_path, monkeypatch):
+    """Whatever lies in the working directory; in a relative every step differed."""
+    source, labeller = tiny_runs.read(maze), save_random_model(tmp_path / "run")
+    for decoy in ("placed", "latents/placed/train"):
+        (tmp_path / "elsewhere" / decoy).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    first, second = Counting(labeller), Counting(labeller)
+    store = relabel(source=source, labeller=first, name="placed")
+    assert first.count == source.num_steps - len(source.lengths)
+    assert relabel(source=source, labeller=second, name="placed").exists
+    assert second.count == 0  # it found what the first call wrote
+    windows = WindowDataset(source=source, window="transitions", latents="placed")
+    stored = store.read()["latent_action"]
+    read = [batch["latent_action"][:, 0] for batch in windows.ordered_batches(64)]
+    np.testing.assert_array_equal(np.concatenate(read), stored[windows.train_bases])
+    heldout = [batch["latent_action"] for batch in windows.heldout_batches(4)]
+    assert np.any(np.concatenate(heldout) != 0, axis=-1).all()
+    assert not any(path.is_file() for path in (tmp_path / "elsewhere").rglob("*"))
+
+
 def test_the_source_stays_as_it_is(maze, tmp_path):
     source = tiny_runs.read(maze)
     source.array("observation")

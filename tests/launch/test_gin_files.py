@@ -246,6 +246,29 @@ def test_preset_is_a_whole_configuration(preset):
     assert gin.query_parameter("ENV_ID/gin.macro.value") == "maze"
 
 
+# The first word of a file's name: the stage that it has numbers for.
+FEW = {"action": "action_decoder", "lam": "lam", "policy": "bc", "vpt": "vpt"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "data"),
+    [
+        ("few_labels", "mujoco_dataset/hopper-expert"),
+        ("few_labels_metaworld", "metaworld_dataset/reach"),
+    ],
+)
+def test_few_labels_presets_are_whole_configurations(preset, data):
+    common = f"gin/presets/{preset}/common.gin"
+    given = [f"DATASET_NAME = {data!r}", "ENV_ID = 'reach'"]
+    for name in names(f"presets/{preset}"):
+        if name in ("common", "data"):
+            continue
+        stage = f"gin/stages/{FEW[name.partition('_')[0]]}.gin"
+        files = [common, stage, f"gin/presets/{preset}/{name}.gin"]
+        configs.parse_gin(files, given, roots=[train_lib.train])
+        assert gin.get_bindings(train_lib.train)["stage"]() is not None
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_methods_of_a_preset_share_network_and_optimiser(preset):
     """All cloned policies differ by their data alone, as all labellers do."""

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from pdtla.datasets import metaworld_settings, rlds_builder
 from pdtla.environments import metaworld
 
-_IMAGES = "-images"
+_IMAGES, _NOISY = "-images", "-noisy"
 
 
 class Builder(rlds_builder.RldsBuilder):
@@ -25,13 +25,18 @@ class Builder(rlds_builder.RldsBuilder):
             name=task + kind, description=f"Episodes of {task}{kind}."
         )
         for task in metaworld.TASKS
-        for kind in ("", _IMAGES)
+        for kind in ("", _IMAGES, _NOISY, _IMAGES + _NOISY)
     ]
     DESCRIPTION = "Meta-World (Yu et al. 2019) played by its scripts, RLDS form."
     HOMEPAGE = "https://metaworld.farama.org"
 
     def default_settings(self) -> metaworld_settings.MetaworldSettings:
         name = self.builder_config.name
+        noisy = name.endswith(_NOISY)
+        name = name.removesuffix(_NOISY)
         return metaworld_settings.MetaworldSettings(
-            env_id=name.removesuffix(_IMAGES), images=name.endswith(_IMAGES)
+            env_id=name.removesuffix(_IMAGES),
+            images=name.endswith(_IMAGES),
+            epsilon=0.5 if noisy else 0.0,
+            successes_only=not noisy,
         )
