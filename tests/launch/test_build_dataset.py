@@ -47,6 +47,20 @@ def test_wrong_input_is_one_line(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_program_of_the_original_builds_its_tasks(tmp_path):
+    command = [sys.executable, "-m", "launch.generate_mw_scripted_dataset"]
+    done = subprocess.run(
+        [*command, f"--data_dir={tmp_path}", "--dry_run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    for line in ("ENV_ID = 'window-open'", "ENV_ID = 'assembly'", "NUM_TRAJS = 500"):
+        assert line in done.stdout
+    assert "SUCCESSES_ONLY = True" in done.stdout
+
+
 def test_builds_several_tasks_in_one_go(tmp_path):
     done = run(
         "--env_ids=window-open,drawer-close-v2",
