@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,7 +12,7 @@ from pdtla import specs
 
 Batch = Mapping[str, tf.Tensor]
 Scalars = dict[str, tf.Tensor]
-State = dict[str, tf.Tensor]
+State = dict[str, Any]
 
 
 class Policy(abc.ABC):
@@ -40,6 +41,19 @@ class Policy(abc.ABC):
         Returns:
           The actions, int32 `[B]` or float32 `[B, A]`, and the next state.
         """
+
+    def receive(self, reward: tf.Tensor, state: State) -> State:
+        """Takes the reward of the last action, before the next step.
+
+        Args:
+          reward: float32 `[B]`, raw; where an episode just ended, its last.
+          state: what the last step returned.
+
+        Returns:
+          The state to go on with; most policies do not look at rewards.
+        """
+        del reward
+        return state
 
     def with_prompt(self, state: State, prompt: Batch) -> State:
         """Shows demonstrations before the first step; they are never forgotten.

@@ -24,11 +24,14 @@ class ActionDistribution(abc.ABC):
     num_params: int
 
     @abc.abstractmethod
-    def loss(self, params, action):
-        """Mean loss of actions `[B]` or `[B, A]` under outputs `[B, num_params]`."""
+    def loss(self, params, action, weight=None):
+        """Mean loss of actions `[B]` or `[B, A]` under outputs `[B, num_params]`.
+
+        With weights `[B]` it is the weighted mean: 0 leaves an action out.
+        """
 
     @abc.abstractmethod
-    def metrics(self, params, action) -> dict:
+    def metrics(self, params, action, weight=None) -> dict:
         """How well the most likely actions agree with the true ones, as scalars."""
 
     @abc.abstractmethod
@@ -65,14 +68,15 @@ class Categorical(ActionDistribution):
         self.num_actions = num_actions
         self.num_params = num_actions
 
-    def loss(self, params, action):
-        return ops.mean(
-            ops.sparse_categorical_crossentropy(action, params, from_logits=True)
+    def loss(self, params, action, weight=None):
+        return _mean(
+            ops.sparse_categorical_crossentropy(action, params, from_logits=True),
+            weight,
         )
 
-    def metrics(self, params, action) -> dict:
+    def metrics(self, params, action, weight=None) -> dict:
         best = ops.cast(ops.argmax(params, axis=-1), action.dtype)
-        return {"accuracy": ops.mean(ops.cast(best == action, "float32"))}
+        return {"accuracy": _mean(ops.cast(best == action, "float32"), weight)}
 
     def mode(self, params):
         return ops.cast(ops.argmax(params, axis=-1), "int32")
@@ -100,11 +104,11 @@ class Deterministic(ActionDistribution):
         self.size = size
         self.num_params = size
 
-    def loss(self, params, action):
-        return ops.mean(ops.square(params - action))
+    def loss(self, params, action, weight=None):
+        return _mean(ops.mean(ops.square(params - action), axis=-1), weight)
 
-    def metrics(self, params, action) -> dict:
-        return _explained(self.mode(params), action)
+    def metrics(self, params, action, weight=None) -> dict:
+        return _explained(self.mode(params), action, weight)
 
     def mode(self, params):
         return ops.clip(params, -1.0, 1.0)
@@ -138,7 +142,7 @@ class TanhGaussian(ActionDistribution):
         mean, log_std = params[..., : self.size], params[..., self.size :]
         return mean, ops.clip(log_std, *_LOG_STD_RANGE)
 
-    def loss(self, params, action):
+    def loss(self, params, action, weight=None):
         mean, log_std = self._split(params)
         action = ops.clip(action, -1.0 + _EDGE, 1.0 - _EDGE)
         before = ops.arctanh(action)
@@ -149,10 +153,10 @@ class TanhGaussian(ActionDistribution):
             - 0.5 * math.log(2.0 * math.pi)
             - ops.log(1.0 - ops.square(action))
         )
-        return -ops.mean(ops.sum(log_density, axis=-1))
+        return -_mean(ops.sum(log_density, axis=-1), weight)
 
-    def metrics(self, params, action) -> dict:
-        return _explained(self.mode(params), action)
+    def metrics(self, params, action, weight=None) -> dict:
+        return _explained(self.mode(params), action, weight)
 
     def mode(self, params):
         return ops.tanh(self._split(params)[0])
@@ -196,13 +200,26 @@ def make_distribution(
     return maker(spec.shape[0])
 
 
-def _explained(predicted, action) -> dict:
+def _mean(values, weight=None):
+    """Mean over `[B, ...]`, weighted by `[B]` where weights are given."""
+    if weight is None:
+        return ops.mean(values)
+    total = ops.maximum(ops.sum(weight), 1e-8)
+    per_row = ops.mean(ops.reshape(values, (*weight.shape, -1)), axis=-1)
+    return ops.sum(per_row * weight) / total
+
+
+def _explained(predicted, action, weight=None) -> dict:
     """R^2 over the batch, all components together, and the mean absolute error."""
-    error = ops.mean(ops.square(predicted - action))
-    spread = ops.mean(ops.var(action, axis=0))
+    if weight is None:
+        weight = ops.ones_like(action[..., 0])
+    share = (weight / ops.maximum(ops.sum(weight), 1e-8))[..., None]
+    centre = ops.sum(share * action, axis=0)
+    spread = _mean(ops.square(action - centre), weight)
+    error = _mean(ops.square(predicted - action), weight)
     return {
         "action_r2": 1.0 - error / ops.maximum(spread, 1e-8),
-        "action_error": ops.mean(ops.abs(predicted - action)),
+        "action_error": _mean(ops.abs(predicted - action), weight),
     }
 
 

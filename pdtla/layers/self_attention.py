@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from pdtla.layers.rotary import rotate
+
 # What a position that must not be seen scores; its weight is exactly 0 in float32.
 _MASKED = -1e30
 
@@ -24,6 +26,8 @@ class SelfAttention(keras.layers.Layer):
       visible: the mask, bool `[L, L]` or anything that broadcasts to `[..., heads, L,
         L]`: true where the query (row) may see the key (column). None lets all see all.
         (Keras would set an argument named `mask` itself.)
+      positions: int32 `[B, L]` of tokens `[B, L, W]`, for rotary positions; None for
+        attention that knows no order but the mask's.
 
     Returns:
       float `[..., L, W]`.
@@ -56,10 +60,10 @@ class SelfAttention(keras.layers.Layer):
         self.output_projection.build(tokens_shape)
         self.built = True
 
-    def call(self, tokens, visible=None):
-        return self.attend(*self.project(tokens), visible)
+    def call(self, tokens, visible=None, positions=None):
+        return self.attend(*self.project(tokens, positions), visible)
 
-    def project(self, tokens):
+    def project(self, tokens, positions=None):
         """Queries, keys and values `[..., heads, L, W / heads]` of tokens."""
         shape = (-1, *tokens.shape[1:-1], self.num_heads)
         parts = ops.split(self.input_projection(tokens), 3, axis=-1)
@@ -67,7 +71,10 @@ class SelfAttention(keras.layers.Layer):
             ops.reshape(part, (*shape, part.shape[-1] // self.num_heads))
             for part in parts
         ]
-        return tuple(ops.swapaxes(head, -2, -3) for head in heads)
+        query, key, value = (ops.swapaxes(head, -2, -3) for head in heads)
+        if positions is not None:
+            query, key = rotate(query, positions), rotate(key, positions)
+        return query, key, value
 
     def attend(self, query, key, value, visible=None):
         """What queries read from keys and values, `[..., L, W]`."""
@@ -81,8 +88,10 @@ class SelfAttention(keras.layers.Layer):
         width = read.shape[-1] * self.num_heads
         return self.output_projection(ops.reshape(read, (-1, *read.shape[1:-2], width)))
 
-    def compute_output_shape(self, tokens_shape, visible_shape=None):
-        del visible_shape
+    def compute_output_shape(
+        self, tokens_shape, visible_shape=None, positions_shape=None
+    ):
+        del visible_shape, positions_shape
         return tokens_shape
 
     def get_config(self) -> dict:

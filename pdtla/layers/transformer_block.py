@@ -17,6 +17,7 @@ class TransformerBlock(keras.layers.Layer):
     Call arguments:
       tokens: float `[..., L, W]`.
       visible: the mask, as in `SelfAttention`.
+      positions: of the tokens, as in `SelfAttention`.
 
     Returns:
       float `[..., L, W]`.
@@ -53,8 +54,17 @@ class TransformerBlock(keras.layers.Layer):
         self.drop.build(tokens_shape)
         self.built = True
 
-    def call(self, tokens, visible=None, training: bool = False):
-        read = self.attention(self.attention_norm(tokens), visible)
+    def call(self, tokens, visible=None, positions=None, training: bool = False):
+        query, key, value = self.project(tokens, positions)
+        return self.read(tokens, query, key, value, visible, training)
+
+    def project(self, tokens, positions=None):
+        """Queries, keys and values of tokens, see `SelfAttention`."""
+        return self.attention.project(self.attention_norm(tokens), positions)
+
+    def read(self, tokens, query, key, value, visible=None, training: bool = False):
+        """What tokens become by what their queries read from keys and values."""
+        read = self.attention.attend(query, key, value, visible)
         return self.add_mlp(tokens + self.drop(read, training=training), training)
 
     def add_mlp(self, tokens, training: bool = False):
@@ -62,8 +72,10 @@ class TransformerBlock(keras.layers.Layer):
         hidden = self.narrow(self.widen(self.mlp_norm(tokens)))
         return tokens + self.drop(hidden, training=training)
 
-    def compute_output_shape(self, tokens_shape, visible_shape=None):
-        del visible_shape
+    def compute_output_shape(
+        self, tokens_shape, visible_shape=None, positions_shape=None
+    ):
+        del visible_shape, positions_shape
         return tokens_shape
 
     def get_config(self) -> dict:

@@ -80,14 +80,17 @@ def rollout(
       ValueError: an argument is out of range, or video is asked of an environment
         that does not render.
     """
-    step = tf.function(policy.step)
+
+    @tf.function
+    def step(observation, reward, is_first, state):
+        return policy.step(observation, is_first, policy.receive(reward, state))
+
     state = policy.initial_state(env.num_envs, seed)
-    timestep = _begin(env)
-    step(timestep.observation, timestep.first, state)  # compile outside the clock
+    step(*_seen(_begin(env)), state)  # compile outside the clock
 
     def act(timestep: TimeStep) -> np.ndarray:
         nonlocal state
-        actions, state = step(timestep.observation, timestep.first, state)
+        actions, state = step(*_seen(timestep), state)
         return actions.numpy()
 
     return _run(env, act, episodes_per_slot, max_steps, record)
@@ -110,6 +113,11 @@ def rollout_expert(
         max_steps,
         record,
     )
+
+
+def _seen(timestep: TimeStep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a policy is told of a time step."""
+    return timestep.observation, timestep.reward, timestep.first
 
 
 def _begin(env: VectorEnvironment) -> TimeStep:

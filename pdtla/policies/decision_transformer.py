@@ -1,0 +1,186 @@
+"""`DecisionTransformer`: imitates actions from what led to them."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from pdtla import specs
+from pdtla.layers.action_distributions import ActionDistribution, make_distribution
+from pdtla.layers.by_observation import ByObservation, choose
+from pdtla.layers.causal_transformer import CausalTransformer
+from pdtla.layers.sequence_network import SequenceNetwork
+from pdtla.layers.standardize import Standardize
+from pdtla.policies.cached_memory import CachedMemory
+from pdtla.policies.sequence_memory import SequenceMemory
+from pdtla.policies.sequence_policy import SequencePolicy
+from pdtla.policies.window_memory import WindowMemory
+from pdtla.stage import Batch, Policy, Scalars, Stage, action_spec, require_fields
+
+_MEMORIES = ("ring", "refresh", "window")
+
+
+class DecisionTransformer(Stage):
+    """Learns a_t from the observations up to o_t and the actions before a_t.
+
+    With returns it also sees the return-to-go of each step, and acts towards a target
+    return. With demonstrations it sees a few trajectories in front of its own.
+
+    Args:
+      encoder: of single observations, see `SequenceNetwork`.
+      transformer: over the tokens of the steps.
+      context_window: W, steps of its own trajectory that an action depends on.
+      head: for continuous actions, see `make_distribution`.
+      returns: whether steps have a token of their return-to-go.
+      return_scale: what returns are divided by.
+      target_return: return-to-go at the start of a rollout.
+      rotary: rotary positions instead of a table of steps.
+      num_timesteps: length of that table: the longest episode's steps.
+      demo_conditioning: whether the dataset's prompts are seen.
+      max_demos: most demonstrations of a prompt.
+      stacked_demos: whether demonstrations see those before them.
+      prompt_weight: weight of the loss on the demonstrations' actions.
+      dropout: of embeddings; the transformer has its own.
+      memory: how rollouts remember: "ring" and "refresh", see `CachedMemory`, or
+        "window", see `WindowMemory`. By default "ring" if sequences have 2W steps or
+        more, and "refresh" else.
+
+    Raises:
+      ValueError: an unknown memory.
+
+    Reference: Chen et al. 2021 (arXiv 2106.01345); without returns, and with
+    demonstrations, Raparthy et al. 2023 (arXiv 2312.03801).
+    """
+
+    def __init__(
+        self,
+        encoder: keras.layers.Layer | ByObservation,
+        transformer: CausalTransformer,
+        context_window: int = 20,
+        head: str = "deterministic",
+        returns: bool = False,
+        return_scale: float = 1.0,
+        target_return: float = 0.0,
+        rotary: bool = False,
+        num_timesteps: int = 1000,
+        demo_conditioning: bool = False,
+        max_demos: int = 1,
+        stacked_demos: bool = False,
+        prompt_weight: float = 1.0,
+        dropout: float = 0.1,
+        memory: str | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if memory not in (None, *_MEMORIES):
+            raise ValueError(f"memory must be one of {_MEMORIES}, got {memory!r}.")
+        self.encoder = encoder
+        self.transformer = transformer
+        self.context_window = context_window
+        self.head = head
+        self.returns = returns
+        self.return_scale = return_scale
+        self.target_return = target_return
+        self.num_timesteps = None if rotary else num_timesteps
+        self.num_demos = max_demos if demo_conditioning else 0
+        self.stacked_demos = stacked_demos
+        self.prompt_weight = prompt_weight
+        self.dropout = dropout
+        self.memory = memory
+
+    def build(self, element_spec: specs.ElementSpec) -> None:
+        self._require_fields(element_spec)
+        observation = element_spec[specs.OBSERVATION]
+        action = action_spec(element_spec)
+        self.network = SequenceNetwork(
+            choose(self.encoder, observation),
+            self.transformer,
+            make_distribution(action, self.head),
+            num_actions=action.num_values,
+            returns=self.returns,
+            return_scale=self.return_scale,
+            context_window=self.context_window,
+            num_timesteps=self.num_timesteps,
+            num_demos=self.num_demos,
+            stacked_demos=self.stacked_demos,
+            dropout=self.dropout,
+            standardize=Standardize.of(observation),
+            name="policy",
+        )
+        self.network.build(
+            (None, *observation.shape), (None, *element_spec[specs.ACTION].shape)
+        )
+        if self.memory is None:
+            long = observation.shape[0] >= 2 * self.context_window
+            self.memory = "ring" if long else "refresh"
+
+    def _require_fields(self, element_spec: specs.ElementSpec) -> None:
+        fields = [specs.OBSERVATION, specs.ACTION, specs.TIMESTEP, specs.VALID]
+        if self.returns:
+            fields.append(specs.RETURN_TO_GO)
+        require_fields(element_spec, *fields)
+        if self.num_demos:
+            require_fields(element_spec, specs.PROMPT)
+            require_fields(element_spec[specs.PROMPT], *fields, specs.DEMO)
+
+    def call(self, batch: Batch, training: bool = False) -> tuple[Scalars, Scalars]:
+        prompt = batch[specs.PROMPT] if self.num_demos else None
+        steps = _in_front(prompt, batch)
+        params = self.network(
+            steps[specs.OBSERVATION],
+            steps[specs.ACTION],
+            steps[specs.TIMESTEP],
+            steps[specs.VALID],
+            steps[specs.RETURN_TO_GO] if self.returns else None,
+            steps[specs.DEMO] if prompt else None,
+            training=training,
+        )
+        own = batch[specs.ACTION].shape[1]
+        distribution = self.network.distribution
+        losses = {"action": _loss(distribution, params[:, -own:], batch)}
+        if prompt and self.prompt_weight:
+            on_prompt = _loss(distribution, params[:, :-own], prompt)
+            losses["prompt"] = self.prompt_weight * on_prompt
+        return losses, distribution.metrics(*_flat(params[:, -own:], batch))
+
+    def modules(self) -> dict[str, keras.layers.Layer]:
+        return {"policy": self.network}
+
+    def policy(self, greedy: bool = True) -> Policy:
+        return SequencePolicy(
+            self.network, self.make_memory(), greedy, self.target_return
+        )
+
+    def make_memory(self) -> SequenceMemory:
+        """What a rollout remembers by."""
+        if self.memory == "window":
+            return WindowMemory(self.network)
+        return CachedMemory(self.network, refresh=self.memory == "refresh")
+
+
+def _in_front(prompt: Batch | None, batch: Batch) -> Batch:
+    """The fields of the prompt and of the trajectory in one row."""
+    if prompt is None:
+        return batch
+    own = batch | {specs.DEMO: ops.zeros_like(batch[specs.TIMESTEP])}
+    return {
+        name: ops.concatenate([prompt[name], own[name]], axis=1)
+        for name in own
+        if name in prompt
+    }
+
+
+def _loss(
+    distribution: ActionDistribution, params: tf.Tensor, batch: Batch
+) -> tf.Tensor:
+    """Mean loss over the valid steps of a batch."""
+    return distribution.loss(*_flat(params, batch))
+
+
+def _flat(params: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Outputs, actions and weights of all steps of a batch, in a row."""
+    action, valid = batch[specs.ACTION], batch[specs.VALID]
+    return (
+        ops.reshape(params, (-1, params.shape[-1])),
+        ops.reshape(action, (-1, *action.shape[2:])),
+        ops.reshape(ops.cast(valid, "float32"), (-1,)),
+    )
