@@ -36,7 +36,7 @@ class SequencePolicy(Policy):
         self._network = network
         self._memory = memory
         self._greedy = greedy
-        self._target = target_return
+        self._target = float(target_return)
         self._act = act or (lambda action, observation: action)
 
     def initial_state(self, batch_size: int, seed: int = 0) -> State:
@@ -45,7 +45,7 @@ class SequencePolicy(Policy):
         return {
             "age": tf.zeros([batch_size], tf.int32),
             "action": tf.zeros([batch_size, *spec.shape], spec.dtype),
-            "return_to_go": tf.fill([batch_size], float(self._target)),
+            "return_to_go": tf.fill([batch_size], self._target),
             "memory": self._memory.empty(batch_size),
             "seed": tf.stack([tf.fill([batch_size], seed), row], axis=1),
         }

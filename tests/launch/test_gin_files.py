@@ -19,6 +19,7 @@ GIN = configs.REPOSITORY / "gin"
 STAGES = {
     "action_decoder": {"decoder"},
     "bc": {"policy"},
+    "dt": {"policy"},
     "la_bc": {"policy"},
     "lam": {"idm", "vq", "fdm"},
     "laom": {"idm"},
@@ -27,7 +28,8 @@ STAGES = {
     "lam_hierarchical": {"idm", "vq", "fdm", "skill"},
     "vpt": {"idm", "decoder"},
 }
-UNLABELLED = ("la_bc", "lam", "lam_hierarchical", "laom")
+# Sequences have labels by the trajectory.
+UNLABELLED = ("dt", "la_bc", "lam", "lam_hierarchical", "laom")
 TWO_UPDATES = ("NUM_UPDATES = 2", "NUM_EVALS = 1")
 
 
@@ -202,7 +204,8 @@ def test_every_published_size_has_one_for_a_cpu():
 
 @pytest.mark.parametrize("preset", SINGLE)
 def test_single_preset_is_a_whole_configuration(preset):
-    bindings = [] if preset.startswith("clam") else ["ENV_ID = 'maze'"]
+    whole = preset.startswith(("clam", "dt"))
+    bindings = [] if whole else ["ENV_ID = 'maze'"]
     files = [f"gin/presets/{preset}.gin"]
     configs.parse_gin(files, bindings, roots=[train_lib.train])
     assert gin.get_bindings(train_lib.train)["stage"]() is not None

@@ -14,7 +14,7 @@ from pdtla.policies.sequence_policy import SequencePolicy
 WINDOW = 4
 STEPS = 3 * WINDOW + 1
 BATCH = 3
-TARGET = 2.0
+TARGET = 2
 DEMO_STEPS = 5
 LAYERS = 2
 
@@ -112,7 +112,7 @@ def one_pass(network, observations, actions, rewards, prompt=None, steps=slice(N
         specs.ACTION: tf.constant(actions),
         specs.TIMESTEP: tf.tile([tf.range(length)], [batch, 1]),
         specs.VALID: tf.ones((batch, length), tf.bool),
-        specs.RETURN_TO_GO: TARGET - before,
+        specs.RETURN_TO_GO: float(TARGET) - before,
         specs.DEMO: tf.zeros((batch, length), tf.int32),
     }
     fields = {name: field[:, steps] for name, field in fields.items()}
