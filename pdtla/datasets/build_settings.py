@@ -26,6 +26,8 @@ class BuildSettings(abc.ABC):
       num_levels: number of levels of `train`.
       test_start_level: first level seed of `test`.
       num_test_levels: number of levels of `test`.
+      episodes_per_level: episodes on each level, of the first levels of the ranges, as
+        many as that makes; None draws a level for each episode.
       max_episode_steps: step limit, None for the environment's own.
       seed: seeds levels, noise and experts.
     """
@@ -37,6 +39,7 @@ class BuildSettings(abc.ABC):
     num_levels: int = levels.EVALUATION_START
     test_start_level: int = levels.EVALUATION_START
     num_test_levels: int = levels.ALL_SEEDS - levels.EVALUATION_START
+    episodes_per_level: int | None = None
     max_episode_steps: int | None = None
     seed: int = 0
 
@@ -52,6 +55,8 @@ class BuildSettings(abc.ABC):
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}."
                 )
+        if self.episodes_per_level is not None:
+            self._check_episodes_per_level()
         train = self.level_range("train")
         levels.assert_disjoint_levels(train, self.level_range("test"))
         levels.assert_disjoint_levels(train, levels.evaluation_levels())
@@ -114,10 +119,42 @@ class BuildSettings(abc.ABC):
 
     def level_range(self, split: str) -> levels.LevelRange:
         """The levels of a split."""
+        whole = levels.LevelRange(self.test_start_level, self.num_test_levels)
         if split == "train":
-            return levels.LevelRange(self.start_level, self.num_levels)
-        return levels.LevelRange(self.test_start_level, self.num_test_levels)
+            whole = levels.LevelRange(self.start_level, self.num_levels)
+        if self.episodes_per_level is None:
+            return whole
+        count = self.num_episodes(split) // self.episodes_per_level
+        return levels.LevelRange(whole.start_level, count)
+
+    def level_runs(
+        self, level_range: levels.LevelRange
+    ) -> Iterator[tuple[int, levels.LevelRange]]:
+        """Parts of a file's levels to play one after the other, with their numbers.
+
+        All at once, or where there are episodes on each level, a level at a time.
+        """
+        if self.episodes_per_level is None:
+            yield 0, level_range
+            return
+        for number in range(level_range.num_levels):
+            yield number, levels.LevelRange(level_range.start_level + number, 1)
 
     def num_episodes(self, split: str) -> int:
         """The episodes of a split."""
         return self.num_trajs if split == "train" else self.num_test_trajs
+
+    def _check_episodes_per_level(self) -> None:
+        count = self.episodes_per_level
+        if count < 1:
+            raise ValueError(f"episodes_per_level must be at least 1, got {count}.")
+        for split, most in (
+            ("train", self.num_levels),
+            ("test", self.num_test_levels),
+        ):
+            episodes = self.num_episodes(split)
+            if episodes % count or episodes // count > most:
+                raise ValueError(
+                    f"With {count} episodes a level, {split} must have a multiple of "
+                    f"{count}, at most {count * most}, got {episodes}."
+                )

@@ -45,7 +45,6 @@ class MujocoSettings(build_settings.BuildSettings):
 
     mix: str = "expert"
     action_noise: float = 0.0
-    max_episode_steps: int = 1000
 
     dataset_name: ClassVar[str] = "mujoco_dataset"
     episode_fields: ClassVar[tuple[str, ...]] = (rlds_writer.POLICY,)
@@ -53,6 +52,9 @@ class MujocoSettings(build_settings.BuildSettings):
     def __post_init__(self):
         # The many names of a task name one dataset.
         object.__setattr__(self, "env_id", locomotion.task_name(self.env_id))
+        if self.max_episode_steps is None:
+            steps = locomotion.TASKS[self.env_id].max_episode_steps
+            object.__setattr__(self, "max_episode_steps", steps)
         if self.mix not in MIXES:
             raise ValueError(f"mix must be one of {', '.join(MIXES)}, got {self.mix}.")
         if self.action_noise < 0.0:
@@ -101,16 +103,18 @@ class MujocoSettings(build_settings.BuildSettings):
         seeds: tuple[int, int],
     ) -> Iterator[collect.Episode]:
         numbers = first_episode + np.arange(slots * episodes_per_slot)
-        turns = numbers % len(players)
-        queues = []
-        for turn, player in enumerate(players):
-            entropy = np.random.SeedSequence((*seeds, turn))
-            count = int(np.sum(turns == turn))
-            queues.append(
-                self._episodes(player, turn, count, slots, level_range, entropy)
-            )
-        for turn in turns:
-            yield next(queues[turn])
+        runs = list(self.level_runs(level_range))
+        for (number, part), episodes in zip(
+            runs, np.split(numbers, len(runs)), strict=True
+        ):
+            turns = episodes % len(players)
+            queues = []
+            for turn, player in enumerate(players):
+                entropy = np.random.SeedSequence((*seeds, turn, number))
+                count = int(np.sum(turns == turn))
+                queues.append(self._episodes(player, turn, count, slots, part, entropy))
+            for turn in turns:
+                yield next(queues[turn])
 
     def _player(
         self, policy: str, expert: expert_lib.Expert | None

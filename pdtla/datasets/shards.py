@@ -56,7 +56,8 @@ def plan_shards(
     """Plans all files of a dataset, a function of its arguments alone.
 
     Files of a split have blocks of levels of their own as long as there are enough, so
-    that trajectories that are far from each other are on different levels.
+    that trajectories that are far from each other are on different levels. With
+    episodes on each level, its environments are those side by side.
 
     Args:
       settings: what is played.
@@ -69,10 +70,14 @@ def plan_shards(
     pickled = pickle_players(settings.players() if players is None else players)
     plans = []
     for split in SPLITS:
-        sizes = _shard_sizes(settings.num_episodes(split), settings.slots)
+        side_by_side = settings.episodes_per_level or settings.slots
+        sizes = _shard_sizes(settings.num_episodes(split), side_by_side)
         lengths = [slots * episodes for slots, episodes in sizes]
         info = rlds_writer.split_info(directory, settings.dataset_name, split, lengths)
-        blocks = _level_blocks(settings.level_range(split), len(sizes))
+        whole = settings.level_range(split)
+        blocks = _level_blocks(whole, len(sizes))
+        if settings.episodes_per_level is not None:
+            blocks = _exact_blocks(whole, [count for _, count in sizes])
         begins = np.cumsum([0, *lengths])
         for index, (slots, episodes) in enumerate(sizes):
             entropy = (settings.seed, SPLITS.index(split), index)
@@ -205,4 +210,14 @@ def _level_blocks(whole: levels.LevelRange, count: int) -> list[levels.LevelRang
     return [
         levels.LevelRange(whole.start_level + index * size, size)
         for index in range(count)
+    ]
+
+
+def _exact_blocks(
+    whole: levels.LevelRange, counts: Sequence[int]
+) -> list[levels.LevelRange]:
+    begins = whole.start_level + np.cumsum([0, *counts])
+    return [
+        levels.LevelRange(int(begin), count)
+        for begin, count in zip(begins, counts, strict=False)
     ]

@@ -27,6 +27,10 @@ class SinglePlayerSettings(build_settings.BuildSettings):
     def __post_init__(self):
         if not 0.0 <= self.epsilon <= 1.0:
             raise ValueError(f"epsilon must be 0 to 1, got {self.epsilon}.")
+        if self.episodes_per_level is not None and self.attempts > 1:
+            raise ValueError(
+                "episodes_per_level needs players whose every episode is stored."
+            )
         super().__post_init__()
 
     @abc.abstractmethod
@@ -52,16 +56,18 @@ class SinglePlayerSettings(build_settings.BuildSettings):
         seeds: tuple[int, int],
     ) -> Iterator[collect.Episode]:
         del first_episode
-        env = self.make_environment(slots, level_range, seeds[0])
         (player,) = players
         player.reseed(seeds[1])
-        try:
-            yield from collect.collect_episodes(
-                env,
-                player,
-                episodes_per_slot=self.attempts * episodes_per_slot,
-                epsilon=self.epsilon,
-                seed=seeds[1],
-            )
-        finally:
-            env.close()
+        for number, part in self.level_runs(level_range):
+            env = self.make_environment(slots, part, seeds[0])
+            each = episodes_per_slot * part.num_levels // level_range.num_levels
+            try:
+                yield from collect.collect_episodes(
+                    env,
+                    player,
+                    episodes_per_slot=self.attempts * each,
+                    epsilon=self.epsilon,
+                    seed=seeds[1] + number,
+                )
+            finally:
+                env.close()

@@ -46,6 +46,10 @@ class LevelSampler:
         generator = self._generators[slot]
         return int(generator.integers(self._range.start_level, self._range.end))
 
+    def noise(self, slot: int) -> int:
+        """A seed for what differs between an environment's episodes on one level."""
+        return int(self._generators[slot].integers(levels.ALL_SEEDS))
+
     def get_state(self) -> list[dict]:
         """The states of the generators, for `set_state`."""
         return [generator.bit_generator.state for generator in self._generators]

@@ -1,4 +1,4 @@
-"""`Locomotion`, what tells one of Gymnasium's MuJoCo v5 tasks from another."""
+"""`Locomotion`, what tells one of the MuJoCo tasks from another."""
 
 import dataclasses
 import pathlib
@@ -6,18 +6,19 @@ from importlib import resources
 
 import numpy as np
 
-from pdtla.environments import names
+from pdtla.environments import locomotion_goals, names
 
 _UNBOUNDED = (-np.inf, np.inf)
 
 
 @dataclasses.dataclass(frozen=True)
 class Locomotion:
-    """Run forward in the plane: rewards, ends and starts of a task.
+    """Run in the plane: rewards, ends and starts of a task.
 
     The reward of a step is the forward velocity in m/s, plus `healthy_reward`, minus
     `control_cost` times the squared norm of the action; an unhealthy state ends the
-    episode. All constants are the defaults of gymnasium.envs.mujoco, version 5.
+    episode. All constants are the defaults of gymnasium.envs.mujoco, version 5. In a
+    family of tasks the goal of the level takes the velocity's part.
 
     Attributes:
       model_file: the MuJoCo model, among Gymnasium's assets.
@@ -31,6 +32,8 @@ class Locomotion:
       healthy_angle: open range of the torso's pitch, in rad.
       healthy_others: open range of all positions and velocities but the first two.
       velocity_limit: observed velocities are clipped to it.
+      max_episode_steps: length of an episode, unless told otherwise.
+      goals: of a family of tasks, the goals of its levels; None runs forward.
     """
 
     model_file: str
@@ -43,6 +46,8 @@ class Locomotion:
     healthy_angle: tuple[float, float] = _UNBOUNDED
     healthy_others: tuple[float, float] = _UNBOUNDED
     velocity_limit: float = np.inf
+    max_episode_steps: int = 1000
+    goals: locomotion_goals.LocomotionGoals | None = None
 
     @property
     def model_path(self) -> pathlib.Path:
@@ -51,19 +56,19 @@ class Locomotion:
         return pathlib.Path(str(assets / self.model_file))
 
     def initial_state(
-        self, level: int, positions: np.ndarray, velocities: np.ndarray
+        self, seed: int, positions: np.ndarray, velocities: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The first state of a level: that of the model and noise seeded by the level.
+        """The first state of an episode: that of the model and noise.
 
         Args:
-          level: the seed.
+          seed: of the noise.
           positions: the model's own, `[Q]`.
           velocities: the model's own, `[V]`.
 
         Returns:
           Positions `[Q]` and velocities `[V]`.
         """
-        rng = np.random.default_rng(level)
+        rng = np.random.default_rng(seed)
         size = self.reset_noise
         positions = positions + rng.uniform(-size, size, positions.shape)
         if self.gaussian_velocities:
@@ -84,7 +89,11 @@ class Locomotion:
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def reward(
-        self, velocity: np.ndarray, actions: np.ndarray, healthy: np.ndarray
+        self,
+        velocity: np.ndarray,
+        actions: np.ndarray,
+        healthy: np.ndarray,
+        levels: np.ndarray,
     ) -> np.ndarray:
         """Rewards, float64 `[N]`.
 
@@ -92,8 +101,11 @@ class Locomotion:
           velocity: mean forward velocity during the step, `[N]`.
           actions: `[N, A]`.
           healthy: whether the step led to a healthy state, bool `[N]`.
+          levels: `[N]`.
         """
         effort = self.control_cost * np.square(actions).sum(axis=1)
+        if self.goals is not None:
+            velocity = self.goals.reward(velocity, self.goals.of_levels(levels))
         return velocity + self.healthy_reward * healthy - effort
 
     def healthy(self, positions: np.ndarray, velocities: np.ndarray) -> np.ndarray:
@@ -110,13 +122,25 @@ def _within(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
     return (bounds[0] < values) & (values < bounds[1])
 
 
+_HALFCHEETAH = Locomotion(
+    model_file="half_cheetah.xml",
+    frame_skip=5,
+    control_cost=0.1,
+    reset_noise=0.1,
+    gaussian_velocities=True,
+)
+# The tasks of Finn et al. 2017 (arXiv 1703.03400), with their costs and lengths.
+_HALFCHEETAH_GOALS = dataclasses.replace(
+    _HALFCHEETAH, control_cost=0.05, max_episode_steps=200
+)
+
 TASKS = {
-    "halfcheetah": Locomotion(
-        model_file="half_cheetah.xml",
-        frame_skip=5,
-        control_cost=0.1,
-        reset_noise=0.1,
-        gaussian_velocities=True,
+    "halfcheetah": _HALFCHEETAH,
+    "halfcheetah-vel": dataclasses.replace(
+        _HALFCHEETAH_GOALS, goals=locomotion_goals.VelocityGoals(0.0, 3.0)
+    ),
+    "halfcheetah-dir": dataclasses.replace(
+        _HALFCHEETAH_GOALS, goals=locomotion_goals.DirectionGoals()
     ),
     "walker2d": Locomotion(
         model_file="walker2d_v5.xml",

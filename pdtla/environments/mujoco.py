@@ -1,4 +1,4 @@
-"""`Mujoco`, N copies of one of Gymnasium's MuJoCo v5 locomotion tasks."""
+"""`Mujoco`, N copies of one of the locomotion tasks on Gymnasium's MuJoCo models."""
 
 from concurrent import futures
 
@@ -14,17 +14,21 @@ _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 class Mujoco(vector_environment.VectorEnvironment):
     """HalfCheetah, Walker2d and Hopper, with the raw rewards of version 5.
 
-    A level is the seed of the noise on an episode's first state. Each environment keeps
+    A level is the seed of the noise on an episode's first state. In the families
+    halfcheetah-vel and halfcheetah-dir a level is a task, the goal that rewards are
+    about, and every episode begins with a noise of its own. Each environment keeps
     its own simulator data, with the solver's warm start in it, so that trajectories
     equal those of Gymnasium to the last bit; batched `mujoco.rollout` starts the
     solver cold and drifts away within a hundred steps, and is no faster.
 
     Args:
-      env_id: "halfcheetah", "walker2d" or "hopper", or a name that `names` resolves.
+      env_id: one of `locomotion.TASKS`, or a name that `names` resolves.
       num_envs: number of environments N.
       start_level: the first level of the range.
       num_levels: the size of the range; 0 means all 2^31 - 1 levels from 0.
-      max_episode_steps: episodes end after so many steps, marked as truncated.
+      max_episode_steps: episodes end after so many steps, marked as truncated; None
+        for the task's own number.
+      show_goal: observe the goal of the level beside the state, as experts do.
       seed: seeds the order of levels.
       num_threads: threads that step; 0 steps in the calling thread.
 
@@ -39,17 +43,23 @@ class Mujoco(vector_environment.VectorEnvironment):
         num_envs: int,
         start_level: int = 0,
         num_levels: int = 0,
-        max_episode_steps: int = 1000,
+        max_episode_steps: int | None = None,
+        show_goal: bool = False,
         seed: int = 0,
         num_threads: int = 0,
     ):
         self.env_id = locomotion.task_name(env_id)
+        self._task = locomotion.TASKS[self.env_id]
+        if max_episode_steps is None:
+            max_episode_steps = self._task.max_episode_steps
         if max_episode_steps < 1:
             raise ValueError(
                 f"max_episode_steps must be at least 1, got {max_episode_steps}."
             )
         self.max_episode_steps = max_episode_steps
-        self._task = locomotion.TASKS[self.env_id]
+        if show_goal and self._task.goals is None:
+            raise ValueError(f"show_goal needs a task with goals, got {self.env_id}.")
+        self._show_goal = show_goal
         self._sampler = level_sampler.LevelSampler(
             num_envs, start_level, num_levels, seed
         )
@@ -76,7 +86,8 @@ class Mujoco(vector_environment.VectorEnvironment):
 
     @property
     def observation_spec(self) -> specs.ArraySpec:
-        return specs.ArraySpec((self._model.nq + self._model.nv - 1,), "float32")
+        width = self._model.nq + self._model.nv - 1 + self._show_goal
+        return specs.ArraySpec((width,), "float32")
 
     @property
     def action_spec(self) -> specs.ArraySpec:
@@ -110,7 +121,7 @@ class Mujoco(vector_environment.VectorEnvironment):
         positions, velocities = self._state()
         healthy = self._task.healthy(positions, velocities)
         speed = (positions[:, 0] - before) / self._seconds
-        reward = self._task.reward(speed, actions, healthy)
+        reward = self._task.reward(speed, actions, healthy, self._levels)
         last = self._lengths >= self.max_episode_steps
         ended = ~healthy | last
         self._begin(np.flatnonzero(ended))
@@ -195,7 +206,9 @@ class Mujoco(vector_environment.VectorEnvironment):
         for slot in slots:
             level = self._sampler.draw(slot)
             mujoco.mj_resetData(self._model, self._data[slot])
-            state = self._task.initial_state(level, *self._start)
+            # Of a task there are many episodes, of a plain level one start.
+            seed = self._sampler.noise(slot) if self._task.goals else level
+            state = self._task.initial_state(seed, *self._start)
             self._positions[slot][:], self._velocities[slot][:] = state
             mujoco.mj_forward(self._model, self._data[slot])
             self._levels[slot] = level
@@ -211,8 +224,11 @@ class Mujoco(vector_environment.VectorEnvironment):
     def _observe(
         self, reward: np.ndarray, first: np.ndarray, truncated: np.ndarray
     ) -> vector_environment.TimeStep:
+        observation = self._task.observe(*self._state())
+        if self._show_goal:
+            observation = self._task.goals.beside(observation, self._levels)
         return vector_environment.TimeStep(
-            observation=self._task.observe(*self._state()),
+            observation=observation,
             reward=np.asarray(reward, np.float32),
             first=first,
             level=self._levels.copy(),

@@ -9,6 +9,8 @@ GYMNASIUM = {
     "hopper": "Hopper",
     "ant": "Ant",
 }
+# Families of tasks on these bodies, a goal a level.
+FAMILIES = ("halfcheetah-vel", "halfcheetah-dir")
 # What the episodes of a dataset are made of, D4RL's mixes and this project's.
 MIXES = (
     "expert",
@@ -19,7 +21,7 @@ MIXES = (
     "full-replay",
     "random",
 )
-_TASK = "|".join(GYMNASIUM)
+_TASK = "|".join((*GYMNASIUM, *FAMILIES))
 _MIX = "|".join(MIXES)
 # halfcheetah, HalfCheetah-v5, halfcheetah-medium-v0, mujoco_dataset/hopper-expert.
 _PLAIN = re.compile(rf"(?:.*/)?({_TASK})(?:-({_MIX}))?(?:-v\d+)?")
@@ -35,7 +37,7 @@ def locomotion(name: str) -> str:
         "mujoco_dataset/halfcheetah-expert", "d4rl_mujoco_halfcheetah/v0-expert".
 
     Returns:
-      One of the keys of `GYMNASIUM`.
+      One of the keys of `GYMNASIUM`, or of `FAMILIES`.
 
     Raises:
       ValueError: the name is none of a locomotion task.
@@ -44,7 +46,8 @@ def locomotion(name: str) -> str:
     match = _PLAIN.fullmatch(lowered) or _TFDS.fullmatch(lowered)
     if match is None:
         raise ValueError(
-            f"{name!r} is not a locomotion task; the tasks are {', '.join(GYMNASIUM)}, "
+            f"{name!r} is not a locomotion task; the tasks are "
+            f"{', '.join((*GYMNASIUM, *FAMILIES))}, "
             "alone or as in HalfCheetah-v5 and halfcheetah-medium-v0, with one of "
             f"{', '.join(MIXES)}."
         )

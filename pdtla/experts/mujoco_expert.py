@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from pdtla.environments import names, vector_environment
+from pdtla.environments import locomotion, vector_environment
 from pdtla.experts import expert
 from pdtla.layers import module_io
 
@@ -18,11 +18,12 @@ class MujocoExpert(expert.Expert):
     Each level is a directory of `checkpoints/<task>`: "expert", "medium" at about a
     third of the expert's return, and "replay-0" to "replay-4", from the beginning of
     training to the medium player. Their `facts.json` tells what they score and which
-    command made them. The policy is loaded by the first action, so that an expert
-    travels to other processes by its name.
+    command made them. Those of a family of tasks see the goal of the level. The policy
+    is loaded by the first action, so that an expert travels to other processes by its
+    name.
 
     Args:
-      env_id: a task, or a name that `names.locomotion` resolves.
+      env_id: a task, or a name that `locomotion.task_name` resolves.
       level: which of its policies.
       action_noise: deviation of normal noise on the actions, which are clipped to the
         bounds after it.
@@ -39,7 +40,7 @@ class MujocoExpert(expert.Expert):
         action_noise: float = 0.0,
         seed: int = 0,
     ):
-        self.env_id = names.locomotion(env_id)
+        self.env_id = locomotion.task_name(env_id)
         if level not in levels(self.env_id):
             raise ValueError(
                 f"There is no {level!r} policy for {self.env_id}; there are "
@@ -67,7 +68,10 @@ class MujocoExpert(expert.Expert):
         if self._policy is None:
             directory = CHECKPOINTS / self.env_id / self.level
             self._policy = tf.function(module_io.load_module(directory))
-        actions = self._policy(timestep.observation).numpy()
+        observation, goals = timestep.observation, locomotion.TASKS[self.env_id].goals
+        if goals is not None:
+            observation = goals.beside(observation, timestep.level)
+        actions = self._policy(observation).numpy()
         if self.action_noise:
             noise = self._rng.standard_normal(actions.shape, np.float32)
             actions = np.clip(actions + self.action_noise * noise, -1.0, 1.0)

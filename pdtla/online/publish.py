@@ -8,13 +8,14 @@ import numpy as np
 from absl import logging
 
 from pdtla.analysis import results as results_lib
-from pdtla.environments import levels, mujoco
+from pdtla.environments import levels, locomotion, mujoco
 from pdtla.experts import mujoco_expert
 from pdtla.layers import module_io
 from pdtla.online import greedy_policy
 from pdtla.rollouts import evaluator as evaluator_lib
 
-# A medium player has this share of the expert's return, as in D4RL.
+# A medium player has this share of the expert's return, as in D4RL; of a family of
+# tasks, whose returns may be negative, of the way from the first snapshot's to it.
 _MEDIUM = 1.0 / 3.0
 
 
@@ -50,7 +51,7 @@ def publish(
     expert = run / "modules" / "policy"
     metadata = module_io.read_metadata(expert)
     env_id = metadata["env_id"]
-    early = _until_medium(run, env_id, _MEDIUM * metadata["mean"], search_episodes)
+    early = _until_medium(run, env_id, metadata["mean"], search_episodes)
     places = np.linspace(0, len(early) - 1, replays).round().astype(int)
     chosen = {"expert": expert, "medium": early[-1]}
     chosen |= {f"replay-{number}": early[place] for number, place in enumerate(places)}
@@ -76,10 +77,16 @@ def publish(
 def measure(
     module: str | pathlib.Path, env_id: str, episodes: int
 ) -> results_lib.Results:
-    """What a saved policy scores on evaluation levels: mean, standard error, length."""
+    """What a saved policy scores on evaluation levels.
+
+    Returns:
+      Mean, standard error, length and number of episodes, and in a family of tasks the
+      goal and the return of each.
+    """
+    goals = locomotion.TASKS[env_id].goals
 
     def make_env(**settings) -> mujoco.Mujoco:
-        return mujoco.Mujoco(env_id=env_id, **settings)
+        return mujoco.Mujoco(env_id=env_id, show_goal=goals is not None, **settings)
 
     evaluator = evaluator_lib.Evaluator(
         make_env,
@@ -88,23 +95,35 @@ def measure(
         modes=(evaluator_lib.GREEDY,),
     )
     policy = greedy_policy.GreedyPolicy(module_io.load_module(module))
-    section = evaluator.section(evaluator(policy))
-    return {
+    evaluation = evaluator(policy)
+    section = evaluator.section(evaluation)
+    facts = {
         "return_mean": section["mean"],
         "return_standard_error": section["standard_error"],
         "length_mean": section["length_mean"],
         "episodes": episodes,
     }
+    if goals is not None:
+        (played,) = evaluation.rollouts.values()
+        pairs = zip(
+            goals.of_levels(played.levels.ravel()), played.returns.ravel(), strict=True
+        )
+        facts["return_of_goal"] = sorted(
+            [round(float(goal), 4), round(float(value), 2)] for goal, value in pairs
+        )
+    return facts
 
 
 def _until_medium(
-    run: pathlib.Path, env_id: str, goal: float, episodes: int
+    run: pathlib.Path, env_id: str, expert: float, episodes: int
 ) -> list[pathlib.Path]:
-    """Snapshots from the first to the one whose return is nearest to the goal."""
+    """Snapshots from the first to the medium one, given the expert's return."""
     snapshots, returns = [], []
     for path, value in _measured(run, env_id, episodes):
         snapshots.append(path)
         returns.append(value)
+        low = returns[0] if locomotion.TASKS[env_id].goals else 0.0
+        goal = low + _MEDIUM * (expert - low)
         if value >= goal:
             nearest = int(np.argmin(np.abs(np.array(returns) - goal)))
             return snapshots[: nearest + 1]

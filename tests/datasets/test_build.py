@@ -205,3 +205,25 @@ def test_workers_report_progress_and_failures():
         list(worker_pool.run_tasks(tasks.fail_on_three, [3, 3], 2, seen.append))
     with pytest.raises(RuntimeError, match="died with exit status 7"):
         list(worker_pool.run_tasks(tasks.fail_on_three, [4, 4], 2, seen.append))
+
+
+def test_levels_have_several_episodes_each(tmp_path):
+    directory = build_maze(
+        tmp_path, num_trajs=40, num_test_trajs=8, episodes_per_level=4, epsilon=0.5
+    )
+    train, test = reader(directory), reader(directory, "test")
+    np.testing.assert_array_equal(
+        np.sort(train.level_seeds), np.repeat(np.arange(10), 4)
+    )
+    start = levels.EVALUATION_START
+    np.testing.assert_array_equal(
+        np.sort(test.level_seeds), start + np.repeat([0, 1], 4)
+    )
+    frames = train.array(specs.OBSERVATION)[train.starts]
+    lengths = set()
+    for level in range(10):
+        rows = train.level_seeds == level
+        assert (frames[rows] == frames[rows][0]).all()
+        lengths.add(len(set(train.lengths[rows])))
+    # Only the random actions make episodes of a level differ.
+    assert max(lengths) > 1

@@ -10,7 +10,8 @@ import tensorflow_datasets as tfds
 
 from pdtla import specs
 from pdtla.datasets import build, mujoco_settings, rlds_writer
-from pdtla.environments import mujoco
+from pdtla.datasets.mujoco_dataset import mujoco_dataset_dataset_builder
+from pdtla.environments import levels, mujoco
 from pdtla.experts import random_expert
 
 
@@ -201,3 +202,64 @@ def test_shipped_policies_play_their_parts(tmp_path):
     medium, expert = (metadata["policies"][name] for name in ("medium", "expert"))
     assert medium["episodes"] == expert["episodes"] == 2
     assert expert["return_mean"] > 1.5 * medium["return_mean"] > 300
+
+
+def build_goals(data_dir, num_workers=1, **settings):
+    return build.build(
+        env_id="halfcheetah-vel",
+        data_dir=str(data_dir),
+        settings=functools.partial(
+            mujoco_settings.MujocoSettings,
+            **{"episodes_per_level": 3, "max_episode_steps": 20, **settings},
+        ),
+        num_trajs=24,
+        num_test_trajs=6,
+        num_workers=num_workers,
+    )
+
+
+def test_tasks_have_several_episodes_each(tmp_path):
+    directory = build_goals(tmp_path / "one")
+    assert directory.parent.name == "halfcheetah-vel-expert"
+    train, test = read(directory), read(directory, "test")
+    np.testing.assert_array_equal(train.level_seeds, np.repeat(np.arange(8), 3))
+    start = levels.EVALUATION_START
+    np.testing.assert_array_equal(test.level_seeds, start + np.repeat([0, 1], 3))
+    assert train.element_spec[specs.OBSERVATION].shape == (17,)
+    # Episodes of a task differ from their first state on.
+    assert len(np.unique(train.array(specs.OBSERVATION)[train.starts], axis=0)) == 24
+    again = build_goals(tmp_path / "two", num_workers=2)
+    assert checksums(again) == checksums(directory)
+
+
+def test_policies_share_every_task(tmp_path):
+    directory = build_goals(tmp_path, mix="medium-expert", episodes_per_level=2)
+    assert directory.parent.name == "halfcheetah-vel-medium-expert"
+    builder = tfds.builder_from_directory(str(directory))
+    episodes = list(tfds.as_numpy(builder.as_dataset(split="train")))
+    policies = [episode[rlds_writer.POLICY].decode() for episode in episodes]
+    assert policies == ["medium", "expert"] * 12
+    assert [int(episode["level_seed"]) for episode in episodes] == [
+        level for level in range(12) for _ in range(2)
+    ]
+
+
+def test_wrong_numbers_of_episodes_are_refused(tmp_path):
+    for kwargs, message in (
+        (dict(episodes_per_level=5), "train must have a multiple of 5, .* got 24"),
+        (dict(num_levels=7), "a multiple of 3, at most 21, got 24"),
+        (dict(episodes_per_level=0), "episodes_per_level must be at least 1, got 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build_goals(tmp_path, **kwargs)
+
+
+def test_configs_of_families_are_told_apart():
+    for config, env_id, mix in (
+        ("halfcheetah-medium-expert", "halfcheetah", "medium-expert"),
+        ("halfcheetah-vel-medium-expert", "halfcheetah-vel", "medium-expert"),
+        ("halfcheetah-dir-expert", "halfcheetah-dir", "expert"),
+    ):
+        made = mujoco_dataset_dataset_builder.Builder(config=config).default_settings()
+        assert (made.env_id, made.mix) == (env_id, mix)
+        assert made.max_episode_steps == (1000 if env_id == "halfcheetah" else 200)

@@ -6,11 +6,16 @@ import pickle
 import numpy as np
 import pytest
 
-from pdtla.environments import mujoco
+from pdtla.environments import locomotion, mujoco
 from pdtla.experts import collect, mujoco_expert, random_expert
 
 # Lowest returns that make a policy an expert.
-EXPERTS = {"halfcheetah": 4000, "walker2d": 3000, "hopper": 2500}
+EXPERTS = {
+    "halfcheetah": 4000,
+    "walker2d": 3000,
+    "hopper": 2500,
+    "halfcheetah-dir": 900,
+}
 LEVELS = {"expert", "medium", *(f"replay-{number}" for number in range(5))}
 
 
@@ -98,3 +103,19 @@ def test_wrong_requests_are_refused():
     with pytest.raises(ValueError, match="plays hopper, got walker2d"):
         env = mujoco.Mujoco(env_id="walker2d", num_envs=1)
         mujoco_expert.MujocoExpert("hopper").act(env, env.current())
+
+
+def test_expert_of_velocities_reaches_every_goal():
+    expert = mujoco_expert.MujocoExpert("halfcheetah-vel")
+    known = facts("halfcheetah-vel", "expert")
+    assert known["return_mean"] > -30.0 and len(known["return_of_goal"]) == 50
+    # Running at the mean velocity of all tasks costs 150.
+    assert min(value for _, value in known["return_of_goal"]) > -70.0
+    episodes = play(expert, "halfcheetah-vel", 8)
+    goals = locomotion.TASKS["halfcheetah-vel"].goals.of_levels(
+        np.array([episode.level_seed for episode in episodes])
+    )
+    for episode, goal in zip(episodes, goals, strict=True):
+        assert episode.observation.shape == (200, 17)
+        velocity = episode.observation[50:, 8]  # of the torso, forward
+        assert abs(velocity.mean() - goal) < 0.15

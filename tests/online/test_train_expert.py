@@ -42,11 +42,13 @@ def run(tmp_path_factory):
     return workdir
 
 
-@pytest.mark.parametrize("env_id", ["halfcheetah", "walker2d", "hopper"])
+@pytest.mark.parametrize(
+    "env_id",
+    ["halfcheetah", "walker2d", "hopper", "halfcheetah-vel", "halfcheetah-dir"],
+)
 def test_presets_are_whole(env_id):
-    configs.parse_gin(
-        [f"gin/presets/experts/{env_id}.gin"], [], roots=[train_lib.train_expert]
-    )
+    file = f"gin/presets/experts/{env_id.replace('-', '_')}.gin"
+    configs.parse_gin([file], [], roots=[train_lib.train_expert])
     assert gin.query_parameter("ENV_ID/gin.macro.value") == env_id
 
 
@@ -134,3 +136,20 @@ def test_publishes_what_mujoco_expert_finds(run, tmp_path, monkeypatch):
     np.testing.assert_allclose(
         expert.act(env, env.current()), actor(env.current().observation), rtol=1e-5
     )
+
+
+def test_experts_of_tasks_are_measured_by_their_goals(tmp_path):
+    configs.parse_gin(
+        ["gin/presets/experts/halfcheetah_vel.gin"],
+        TINY,
+        roots=[train_lib.train_expert],
+    )
+    run = tmp_path / "run"
+    gin.get_configurable(train_lib.train_expert)(workdir=str(run))
+    assert module_io.load_module(run / "modules" / "policy").normalizer.mean.shape == (
+        18,
+    )
+    facts = publish.measure(run / "modules" / "policy", "halfcheetah-vel", 4)
+    goals, returns = np.transpose(facts["return_of_goal"])
+    assert len(set(goals)) == 4 and (0.0 <= goals).all() and (goals <= 3.0).all()
+    assert np.mean(returns) == pytest.approx(facts["return_mean"], abs=0.01)

@@ -29,5 +29,8 @@ class Builder(rlds_builder.RldsBuilder):
     HOMEPAGE = "https://gymnasium.farama.org/environments/mujoco"
 
     def default_settings(self) -> mujoco_settings.MujocoSettings:
-        env_id, _, mix = self.builder_config.name.partition("-")
+        tasks = sorted(locomotion.TASKS, key=len)
+        name = self.builder_config.name
+        env_id = [task for task in tasks if name.startswith(f"{task}-")][-1]
+        mix = name.removeprefix(f"{env_id}-")
         return mujoco_settings.MujocoSettings(env_id=env_id, mix=mix)
