@@ -1,6 +1,7 @@
 """`Evaluator`, the same levels and the same accounting for every method."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from absl import logging
 
 from pdtla.analysis import results
+from pdtla.datasets.prompt_source import PromptSource
 from pdtla.environments import scores
 from pdtla.environments.levels import LevelRange, assert_disjoint_levels
 from pdtla.environments.vector_environment import VectorEnvironment
@@ -55,6 +57,8 @@ class Evaluator:
       modes: of "greedy" and "sampled"; the first is the headline.
       reference: `min` and `max` (returns that normalise to 0 and 1) and their `name`.
       record: number of episodes of each mode to keep as videos, at most one a slot.
+      prompts: demonstrations of the levels of evaluation, which policies are shown
+        before they act.
 
     Raises:
       ValueError: an argument is out of range, or the levels are not disjoint.
@@ -73,6 +77,7 @@ class Evaluator:
         modes: Sequence[str] = (GREEDY, SAMPLED),
         reference: Mapping[str, float | str] | None = None,
         record: int = 0,
+        prompts: PromptSource | None = None,
     ):
         if num_rollouts < 1 or num_rollouts % episodes_per_slot:
             raise ValueError(
@@ -83,6 +88,13 @@ class Evaluator:
             raise ValueError(f"modes must be of greedy and sampled, got {modes}.")
         if levels is not None and train_levels is not None:
             assert_disjoint_levels(levels, train_levels)
+        if prompts is not None and train_levels is not None:
+            known = [level for level in prompts.levels if level in train_levels]
+            if known:
+                raise ValueError(
+                    "Demonstrations of evaluation must be on other levels than those "
+                    f"of training, got level {known[0]}."
+                )
         self.make_env = make_env
         self.num_rollouts = num_rollouts
         self.episodes_per_slot = episodes_per_slot
@@ -93,6 +105,7 @@ class Evaluator:
         self.modes = tuple(modes)
         self.reference = reference
         self.record = min(record, num_rollouts // episodes_per_slot)
+        self.prompts = prompts
 
     def __call__(self, policy: Policy | Stage, step: int = 0) -> Evaluation:
         """Evaluates a stage in every mode, or a bare policy as it is.
@@ -107,6 +120,7 @@ class Evaluator:
         Raises:
           ValueError: the stage does not act.
         """
+        prompts = self.prompts and functools.partial(self.prompts, step=step)
         rollouts = {
             mode: rollout(
                 self.environment(),
@@ -115,6 +129,7 @@ class Evaluator:
                 max_steps=self.max_steps,
                 seed=self.seed,
                 record=self.record,
+                prompts=prompts,
             )
             for mode, mode_policy in self._policies(policy).items()
         }
@@ -149,6 +164,8 @@ class Evaluator:
         ]
         if others:
             headline["other_modes"] = others
+        if self.prompts is not None:
+            headline["prompt"] = dataclasses.asdict(self.prompts.settings)
         return headline
 
     def _policies(self, policy: Policy | Stage) -> dict[str, Policy]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pdtla.environments.vector_environment import TimeStep, VectorEnvironment
 from pdtla.experts.expert import Expert
-from pdtla.stage import Policy
+from pdtla.stage import Batch, Policy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +58,7 @@ def rollout(
     max_steps: int | None = None,
     seed: int = 0,
     record: int = 0,
+    prompts: Callable[[np.ndarray], Batch] | None = None,
 ) -> RolloutResult:
     """Rolls a policy out for a fixed number of episodes in every slot.
 
@@ -72,21 +73,31 @@ def rollout(
       max_steps: cap on the steps of one episode, beside the environment's own.
       seed: seed of the policy's random choices.
       record: number of slots whose first episode is kept as video.
+      prompts: gives the demonstrations of levels `[N]`, which the policy is shown
+        before its first step.
 
     Returns:
       The counted episodes.
 
     Raises:
-      ValueError: an argument is out of range, or video is asked of an environment
-        that does not render.
+      ValueError: an argument is out of range, video is asked of an environment that
+        does not render, or demonstrations for episodes on several levels.
     """
+    if prompts is not None and episodes_per_slot > 1:
+        raise ValueError(
+            "Demonstrations are of a slot's first level: episodes_per_slot must be 1, "
+            f"got {episodes_per_slot}."
+        )
 
     @tf.function
     def step(observation, reward, is_first, state):
         return policy.step(observation, is_first, policy.receive(reward, state))
 
     state = policy.initial_state(env.num_envs, seed)
-    step(*_seen(_begin(env)), state)  # compile outside the clock
+    timestep = _begin(env)
+    if prompts is not None:
+        state = policy.with_prompt(state, prompts(timestep.level))
+    step(*_seen(timestep), state)  # compile outside the clock
 
     def act(timestep: TimeStep) -> np.ndarray:
         nonlocal state
