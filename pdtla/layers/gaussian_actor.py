@@ -20,6 +20,10 @@ class GaussianActor(keras.layers.Layer):
       action_dim: number A of action components.
       widths: of the hidden layers.
       initial_log_std: logarithm of the deviation at the start.
+      min_log_std: what it never falls below, so that what is learnt bears noise.
+      bounded: squash the mean into the bounds with tanh. An unbounded mean evades the
+        noise of exploration beyond them, and a player of extreme actions comes out
+        that a little noise on what it does throws off.
 
     Attributes:
       gives_action: whoever loads the module need not decode its output.
@@ -39,12 +43,16 @@ class GaussianActor(keras.layers.Layer):
         action_dim: int,
         widths: Sequence[int] = (64, 64),
         initial_log_std: float = 0.0,
+        min_log_std: float = -20.0,
+        bounded: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.action_dim = action_dim
         self.widths = tuple(widths)
         self.initial_log_std = initial_log_std
+        self.min_log_std = min_log_std
+        self.bounded = bounded
         self.normalizer = RunningNormalizer(dtype="float32", name="normalizer")
         self.network = TanhNetwork(
             action_dim,
@@ -75,7 +83,10 @@ class GaussianActor(keras.layers.Layer):
         Args:
           normalized: what `normalizer` makes of the observations, `[B, D]`.
         """
-        return ops.cast(self.network(normalized), "float32"), self.log_std.value
+        mean = ops.cast(self.network(normalized), "float32")
+        if self.bounded:
+            mean = ops.tanh(mean)
+        return mean, ops.maximum(self.log_std.value, self.min_log_std)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.action_dim)
@@ -85,4 +96,6 @@ class GaussianActor(keras.layers.Layer):
             "action_dim": self.action_dim,
             "widths": self.widths,
             "initial_log_std": self.initial_log_std,
+            "min_log_std": self.min_log_std,
+            "bounded": self.bounded,
         }

@@ -25,6 +25,7 @@ def train_expert(
     *,
     workdir: str,
     make_env: Callable[..., vector_environment.VectorEnvironment],
+    make_actor: Callable[..., gaussian_actor.GaussianActor],
     evaluator: _Evaluator,
     settings: ppo.PpoSettings,
     env_id: str,
@@ -35,7 +36,6 @@ def train_expert(
     discount: float = 0.99,
     trace: float = 0.95,
     widths: Sequence[int] = (64, 64),
-    initial_log_std: float = 0.0,
     levels: levels_lib.LevelRange | None = None,
     num_evals: int = 20,
     num_watched: int = 10,
@@ -52,6 +52,7 @@ def train_expert(
     Args:
       workdir: directory of the run; one process at a time.
       make_env: makes environments, called with `num_envs`, `seed` and levels.
+      make_actor: makes the policy, called with `action_dim` and `widths`.
       evaluator: makes the evaluator; called with `num_rollouts` while training.
       settings: what an update does.
       env_id: name of the environment, for the results.
@@ -62,7 +63,6 @@ def train_expert(
       discount: gamma.
       trace: lambda of the advantages.
       widths: of the hidden layers of actor and critic.
-      initial_log_std: logarithm of the deviation of the first actions.
       levels: levels to train on; None leaves them to `make_env`.
       num_evals: evaluations while training, evenly spread.
       num_watched: episodes in each of them.
@@ -96,7 +96,7 @@ def train_expert(
                 return results_lib.read_results(directory.results)
             keras.utils.set_random_seed(seed)
             env = _environment(make_env, num_envs, seed, levels)
-            learner = _learner(env, widths, initial_log_std, learning_rate, settings)
+            learner = _learner(env, make_actor, widths, learning_rate, settings)
             player = collector.Collector(
                 env, learner, num_steps=steps_per_update, discount=discount, trace=trace
             )
@@ -198,8 +198,8 @@ def _environment(
 
 def _learner(
     env: vector_environment.VectorEnvironment,
+    make_actor: Callable[..., gaussian_actor.GaussianActor],
     widths: Sequence[int],
-    initial_log_std: float,
     learning_rate: float,
     settings: ppo.PpoSettings,
 ) -> ppo.Ppo:
@@ -207,7 +207,7 @@ def _learner(
         raise ValueError(f"PPO here needs continuous actions, got {env.action_spec}.")
     (action_dim,) = env.action_spec.shape
     shape = (None, *env.observation_spec.shape)
-    actor = gaussian_actor.GaussianActor(action_dim, widths, initial_log_std)
+    actor = make_actor(action_dim=action_dim, widths=widths)
     actor.build(shape)
     critic = tanh_network.TanhNetwork(1, widths)
     critic.build(shape)
