@@ -27,6 +27,7 @@ class Labeller:
 
     Attributes:
       num_frames: T, the observations of a window.
+      window: spec of a window.
       future: K, how many of them follow o_t: 1 but for hierarchical models.
       fields: spec of one step of every field that `label` returns.
       fingerprint: hex digest of the modules' weights and of the settings.
@@ -52,8 +53,10 @@ class Labeller:
             directories["decoder"] = _module(decoder_run or run, "decoder")
             self._decoder = load_module(directories["decoder"])
             self._check_decoder(decoder_run or run)
-        self._shape = self._idm.get_build_config()["input_shape"][1:]
-        self.num_frames = self._shape[0]
+        shape = tuple(self._idm.get_build_config()["input_shape"][1:])
+        dtype = "uint8" if len(shape) == 4 else "float32"
+        self.window = specs.ArraySpec(shape, dtype)
+        self.num_frames = shape[0]
         self.future = getattr(self._idm, "future", 1)
         digests = [read_digest(path) for path in directories.values()]
         text = " ".join([latent, *directories, *digests])
@@ -94,8 +97,7 @@ class Labeller:
             )
 
     def _field_specs(self) -> dict[str, specs.ArraySpec]:
-        dtype = tf.uint8 if len(self._shape) == 4 else tf.float32
-        window = tf.TensorSpec([1, *self._shape], dtype)
+        window = tf.TensorSpec([1, *self.window.shape], self.window.dtype)
         outputs = self.label.get_concrete_function(window).structured_outputs
         fields = {
             name: specs.ArraySpec(tuple(output.shape[1:]), output.dtype.name)

@@ -98,10 +98,12 @@ class Deterministic(ActionDistribution):
 
     Args:
       size: A.
+      bounded: whether it is clipped; latent actions have no bounds.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, bounded: bool = True):
         self.size = size
+        self.bounded = bounded
         self.num_params = size
 
     def loss(self, params, action, weight=None):
@@ -111,17 +113,19 @@ class Deterministic(ActionDistribution):
         return _explained(self.mode(params), action, weight)
 
     def mode(self, params):
-        return ops.clip(params, -1.0, 1.0)
+        return ops.clip(params, -1.0, 1.0) if self.bounded else params
 
     def sample(self, params, uniform):
         del uniform
         return self.mode(params)
 
     def action_spec(self) -> specs.ArraySpec:
+        if not self.bounded:
+            return specs.ArraySpec((self.size,), "float32")
         return _bounded(self.size)
 
     def get_config(self) -> dict:
-        return {"size": self.size}
+        return {"size": self.size, "bounded": self.bounded}
 
 
 @keras.saving.register_keras_serializable(package="pdtla")

@@ -32,6 +32,8 @@ class SequenceNetwork(keras.layers.Layer):
       num_timesteps: see `TokenEmbedding`; None for rotary positions.
       num_demos: demonstrations that may precede a trajectory.
       stacked_demos: whether these see one another, see `sequence_mask`.
+      prompt_actions: whether the actions of demonstrations are seen, or their
+        observations alone.
       dropout: see `TokenEmbedding`.
       standardize: what states go through first; by default nothing.
 
@@ -66,6 +68,7 @@ class SequenceNetwork(keras.layers.Layer):
         num_timesteps: int | None = 1000,
         num_demos: int = 0,
         stacked_demos: bool = False,
+        prompt_actions: bool = True,
         dropout: float = 0.0,
         standardize: keras.layers.Layer | None = None,
         **kwargs,
@@ -83,6 +86,7 @@ class SequenceNetwork(keras.layers.Layer):
         self.num_timesteps = num_timesteps
         self.num_demos = num_demos
         self.stacked_demos = stacked_demos
+        self.prompt_actions = prompt_actions
         self.dropout = dropout
         self.standardize = standardize or Standardize()
         width, policy = transformer.width, {"dtype": self.dtype_policy}
@@ -160,7 +164,7 @@ class SequenceNetwork(keras.layers.Layer):
         visible = sequence_mask(
             self.of_tokens(segment),
             step,
-            self.of_tokens(valid),
+            self.seen(valid, segment),
             self.context_window,
             self.stacked_demos,
         )
@@ -223,6 +227,15 @@ class SequenceNetwork(keras.layers.Layer):
         """What each step's tokens have in common, `[B, T]`, as `[B, T * k]`."""
         return ops.repeat(of_steps, self.tokens_per_step, axis=1)
 
+    def seen(self, valid, segment):
+        """Which tokens of steps `[B, T]` may be seen, `[B, T * k]`."""
+        valid = self.of_tokens(valid)
+        if self.prompt_actions:
+            return valid
+        k = self.tokens_per_step
+        is_action = ops.arange(valid.shape[1]) % k == k - 1
+        return valid & ~(is_action & (self.of_tokens(segment) > 0))
+
     def positions(self, step):
         """Rotary positions of tokens of steps `[B, L]`, or None."""
         return step if self.num_timesteps is None else None
@@ -244,6 +257,7 @@ class SequenceNetwork(keras.layers.Layer):
             "num_timesteps": self.num_timesteps,
             "num_demos": self.num_demos,
             "stacked_demos": self.stacked_demos,
+            "prompt_actions": self.prompt_actions,
             "dropout": self.dropout,
             "standardize": serialize(self.standardize),
         }

@@ -38,6 +38,7 @@ class DecisionTransformer(Stage):
       demo_conditioning: whether the dataset's prompts are seen.
       max_demos: most demonstrations of a prompt.
       stacked_demos: whether demonstrations see those before them.
+      prompt_actions: whether their actions are seen, or their observations alone.
       prompt_weight: weight of the loss on the demonstrations' actions.
       dropout: of embeddings; the transformer has its own.
       memory: how rollouts remember: "ring" and "refresh", see `CachedMemory`, or
@@ -65,6 +66,7 @@ class DecisionTransformer(Stage):
         demo_conditioning: bool = False,
         max_demos: int = 1,
         stacked_demos: bool = False,
+        prompt_actions: bool = True,
         prompt_weight: float = 1.0,
         dropout: float = 0.1,
         memory: str | None = None,
@@ -83,6 +85,7 @@ class DecisionTransformer(Stage):
         self.num_timesteps = None if rotary else num_timesteps
         self.num_demos = max_demos if demo_conditioning else 0
         self.stacked_demos = stacked_demos
+        self.prompt_actions = prompt_actions
         self.prompt_weight = prompt_weight
         self.dropout = dropout
         self.memory = memory
@@ -90,31 +93,44 @@ class DecisionTransformer(Stage):
     def build(self, element_spec: specs.ElementSpec) -> None:
         self._require_fields(element_spec)
         observation = element_spec[specs.OBSERVATION]
-        action = action_spec(element_spec)
+        distribution, num_actions = self._actions(element_spec)
         self.network = SequenceNetwork(
             choose(self.encoder, observation),
             self.transformer,
-            make_distribution(action, self.head),
-            num_actions=action.num_values,
+            distribution,
+            num_actions=num_actions,
             returns=self.returns,
             return_scale=self.return_scale,
             context_window=self.context_window,
             num_timesteps=self.num_timesteps,
             num_demos=self.num_demos,
             stacked_demos=self.stacked_demos,
+            prompt_actions=self.prompt_actions,
             dropout=self.dropout,
             standardize=Standardize.of(observation),
             name="policy",
         )
         self.network.build(
-            (None, *observation.shape), (None, *element_spec[specs.ACTION].shape)
+            (None, *observation.shape), (None, *element_spec[self.imitated].shape)
         )
         if self.memory is None:
             long = observation.shape[0] >= 2 * self.context_window
             self.memory = "ring" if long else "refresh"
 
+    @property
+    def imitated(self) -> str:
+        """The field of the actions."""
+        return specs.ACTION
+
+    def _actions(
+        self, element_spec: specs.ElementSpec
+    ) -> tuple[ActionDistribution, int | None]:
+        """How actions are predicted, and how many there are, None for vectors."""
+        spec = action_spec(element_spec)
+        return make_distribution(spec, self.head), spec.num_values
+
     def _require_fields(self, element_spec: specs.ElementSpec) -> None:
-        fields = [specs.OBSERVATION, specs.ACTION, specs.TIMESTEP, specs.VALID]
+        fields = [specs.OBSERVATION, self.imitated, specs.TIMESTEP, specs.VALID]
         if self.returns:
             fields.append(specs.RETURN_TO_GO)
         require_fields(element_spec, *fields)
@@ -127,20 +143,32 @@ class DecisionTransformer(Stage):
         steps = _in_front(prompt, batch)
         params = self.network(
             steps[specs.OBSERVATION],
-            steps[specs.ACTION],
+            steps[self.imitated],
             steps[specs.TIMESTEP],
             steps[specs.VALID],
             steps[specs.RETURN_TO_GO] if self.returns else None,
             steps[specs.DEMO] if prompt else None,
             training=training,
         )
-        own = batch[specs.ACTION].shape[1]
+        own = batch[self.imitated].shape[1]
+        on_own = self._flat(params[:, -own:], batch)
         distribution = self.network.distribution
-        losses = {"action": _loss(distribution, params[:, -own:], batch)}
+        losses = {"action": distribution.loss(*on_own)}
         if prompt and self.prompt_weight:
-            on_prompt = _loss(distribution, params[:, :-own], prompt)
+            on_prompt = distribution.loss(*self._flat(params[:, :-own], prompt))
             losses["prompt"] = self.prompt_weight * on_prompt
-        return losses, distribution.metrics(*_flat(params[:, -own:], batch))
+        return losses, distribution.metrics(*on_own)
+
+    def _flat(
+        self, params: tf.Tensor, batch: Batch
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Outputs, actions and weights of all steps of a batch, in a row."""
+        action, valid = batch[self.imitated], batch[specs.VALID]
+        return (
+            ops.reshape(params, (-1, params.shape[-1])),
+            ops.reshape(action, (-1, *action.shape[2:])),
+            ops.reshape(ops.cast(valid, "float32"), (-1,)),
+        )
 
     def modules(self) -> dict[str, keras.layers.Layer]:
         return {"policy": self.network}
@@ -167,20 +195,3 @@ def _in_front(prompt: Batch | None, batch: Batch) -> Batch:
         for name in own
         if name in prompt
     }
-
-
-def _loss(
-    distribution: ActionDistribution, params: tf.Tensor, batch: Batch
-) -> tf.Tensor:
-    """Mean loss over the valid steps of a batch."""
-    return distribution.loss(*_flat(params, batch))
-
-
-def _flat(params: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Outputs, actions and weights of all steps of a batch, in a row."""
-    action, valid = batch[specs.ACTION], batch[specs.VALID]
-    return (
-        ops.reshape(params, (-1, params.shape[-1])),
-        ops.reshape(action, (-1, *action.shape[2:])),
-        ops.reshape(ops.cast(valid, "float32"), (-1,)),
-    )

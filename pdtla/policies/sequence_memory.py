@@ -85,5 +85,5 @@ def prompt_tokens(network: SequenceNetwork, prompt: Batch) -> PromptTokens:
         tf.reshape(values, (-1, steps * size, width)),
         network.of_tokens(demo),
         network.of_tokens(timestep),
-        network.of_tokens(prompt[specs.VALID]),
+        network.seen(prompt[specs.VALID], demo),
     )

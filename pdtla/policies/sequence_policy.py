@@ -1,7 +1,5 @@
 """`SequencePolicy`: acts on what an episode has been so far."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 from keras import ops
 
@@ -21,8 +19,6 @@ class SequencePolicy(Policy):
       greedy: take the most likely action rather than sample one.
       target_return: return-to-go at the first step, unscaled, where the network has
         returns; rewards are subtracted as they come.
-      act: from an action of the network and the observation `[B, ...]` to one of the
-        environment; by default they are the same.
     """
 
     def __init__(
@@ -31,13 +27,11 @@ class SequencePolicy(Policy):
         memory: SequenceMemory,
         greedy: bool,
         target_return: float = 0.0,
-        act: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     ):
         self._network = network
         self._memory = memory
         self._greedy = greedy
         self._target = float(target_return)
-        self._act = act or (lambda action, observation: action)
 
     def initial_state(self, batch_size: int, seed: int = 0) -> State:
         spec = self._network.distribution.action_spec()
@@ -66,7 +60,7 @@ class SequencePolicy(Policy):
         output, memory = self._memory.read(state["memory"], block, age)
         params = self._network.head(ops.cast(output, "float32"))
         action = self._choose(params, state["seed"])
-        return self._act(action, observation), {
+        return action, {
             "age": age + 1,
             "action": action,
             "return_to_go": to_go,

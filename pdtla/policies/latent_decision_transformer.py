@@ -1,0 +1,106 @@
+"""`LatentDecisionTransformer`: imitates latent actions, prompted by observations."""
+
+import keras
+
+from pdtla import specs
+from pdtla.latent_actions.labeller import Labeller
+from pdtla.layers.action_distributions import ActionDistribution, Deterministic
+from pdtla.policies.decision_transformer import DecisionTransformer
+from pdtla.policies.latent_behavioral_cloning import load_decoder
+from pdtla.policies.latent_sequence_policy import LatentSequencePolicy
+from pdtla.stage import Policy
+
+IMITATED = (specs.LATENT_ACTION, specs.ACTION)
+
+
+class LatentDecisionTransformer(DecisionTransformer):
+    """A Decision Transformer whose actions are those that a model inferred.
+
+    It learns z_t from the observations up to o_t and the latents before z_t; no action
+    is seen. As z_t explains o_{t+1}, nothing up to o_t sees it. Demonstrations need no
+    actions either: the model labels them when they are shown.
+
+    Args:
+      label_run: workdir of the run that made the labels beside the dataset: of a latent
+        action model, or of a supervised one whose actions are imitated (VPT). Without
+        one the stage trains but does not act.
+      decoder_run: workdir of the run whose `decoder` module maps latents to actions, by
+        default that of the labels.
+      imitate: "latent_action", or "action" for the actions that the model inferred.
+      hindsight: remember in rollouts what the model infers from what was seen, as in
+        training, instead of what was predicted.
+      **kwargs: see `DecisionTransformer`.
+
+    Raises:
+      ValueError: another field to imitate.
+    """
+
+    def __init__(
+        self,
+        *args,
+        label_run: str | None = None,
+        decoder_run: str | None = None,
+        imitate: str = specs.LATENT_ACTION,
+        hindsight: bool = True,
+        **kwargs,
+    ):
+        super().__init__(*args, **kwargs)
+        if imitate not in IMITATED:
+            raise ValueError(f"imitate must be one of {IMITATED}, got {imitate!r}.")
+        self.imitate = imitate
+        self.label_run = label_run
+        self.decoder_run = decoder_run
+        self.hindsight = hindsight
+        self.decoder = None
+
+    @property
+    def imitated(self) -> str:
+        return self.imitate
+
+    def build(self, element_spec: specs.ElementSpec) -> None:
+        super().build(element_spec)
+        if self.label_run is None:
+            return
+        self._labeller = Labeller(self.label_run)
+        self._check_labels(element_spec[self.imitate])
+        run = self.decoder_run or self.label_run
+        if self.imitate == specs.LATENT_ACTION:
+            width = element_spec[specs.LATENT_ACTION].shape[-1]
+            self.decoder = load_decoder(run, width)
+
+    def _actions(
+        self, element_spec: specs.ElementSpec
+    ) -> tuple[ActionDistribution, int | None]:
+        if self.imitate == specs.ACTION:
+            return super()._actions(element_spec)
+        width = element_spec[specs.LATENT_ACTION].shape[-1]
+        return Deterministic(width, bounded=False), None
+
+    def _check_labels(self, spec: specs.ArraySpec) -> None:
+        """Holds the model to what it is said to have labelled."""
+        made = self._labeller.fields.get(self.imitate)
+        if made is None or made.shape != spec.shape[1:]:
+            raise ValueError(
+                f"{self.label_run} infers {self._labeller.fields}, which is not the "
+                f"{self.imitate} {spec.shape[1:]} of the dataset."
+            )
+
+    def modules(self) -> dict[str, keras.layers.Layer]:
+        modules = super().modules()
+        if self.decoder is not None:
+            modules["decoder"] = self.decoder
+        return modules
+
+    def policy(self, greedy: bool = True) -> Policy | None:
+        if self.label_run is None:
+            return None
+        return LatentSequencePolicy(
+            self.network,
+            self.make_memory(),
+            greedy,
+            self.target_return,
+            labeller=self._labeller,
+            label=self.imitate,
+            decoder=self.decoder,
+            hindsight=self.hindsight,
+        )
