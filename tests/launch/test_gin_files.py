@@ -26,10 +26,11 @@ STAGES = {
     "laom_and_action_decoder": {"idm", "decoder"},
     "lam_and_action_decoder": {"idm", "vq", "fdm", "decoder"},
     "lam_hierarchical": {"idm", "vq", "fdm", "skill"},
+    "pdtla": {"policy"},
     "vpt": {"idm", "decoder"},
 }
 # Sequences have labels by the trajectory.
-UNLABELLED = ("dt", "la_bc", "lam", "lam_hierarchical", "laom")
+UNLABELLED = ("dt", "la_bc", "lam", "lam_hierarchical", "laom", "pdtla")
 TWO_UPDATES = ("NUM_UPDATES = 2", "NUM_EVALS = 1")
 
 
@@ -204,7 +205,7 @@ def test_every_published_size_has_one_for_a_cpu():
 
 @pytest.mark.parametrize("preset", SINGLE)
 def test_single_preset_is_a_whole_configuration(preset):
-    whole = preset.startswith(("clam", "dt"))
+    whole = preset.startswith(("clam", "dt", "pdtla", "prompt"))
     bindings = [] if whole else ["ENV_ID = 'maze'"]
     files = [f"gin/presets/{preset}.gin"]
     configs.parse_gin(files, bindings, roots=[train_lib.train])

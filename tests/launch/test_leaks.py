@@ -81,12 +81,13 @@ def test_joint_model_sees_labelled_actions_alone(maze, lam, copy, tmp_path):
     assert_same_weights(lam, tmp_path / "run")
 
 
-def test_latent_policy(copy, tmp_path):
+@pytest.mark.parametrize("stage", ["la_bc", "pdtla"])
+def test_latent_policy(stage, copy, tmp_path):
     data = {"clean": copy("clean"), "dirty": copy("dirty", poison_all)}
     for name, data_dir in data.items():
         source = tiny_runs.read(data_dir)
         write_latents(source)
-        tiny_runs.train("la_bc", data_dir, tmp_path / f"{name}_run", _NO_EVALUATION)
+        tiny_runs.train(stage, data_dir, tmp_path / f"{name}_run", _NO_EVALUATION)
     assert_poisoned(data["dirty"], data["clean"])
     assert_same_weights(tmp_path / "clean_run", tmp_path / "dirty_run")
 
