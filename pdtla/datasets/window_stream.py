@@ -14,9 +14,8 @@ class WindowStream:
     """Reads windows for data that neither memory nor a decoded copy should hold.
 
     Training order: the files of a pass in a seeded order, their windows through a
-    shuffle buffer. It is a function of (seed, pass), and of TensorFlow's global seed if
-    that is set, so a stream is resumed by reading the pass again and dropping what was
-    seen.
+    shuffle buffer. It is a function of (seed, pass), so a stream is resumed by reading
+    the pass again and dropping what was seen.
 
     Args:
       source: the dataset.
@@ -62,6 +61,8 @@ class WindowStream:
         """Full batches without end; each pass takes every window once."""
 
         def one_pass(epoch: tf.Tensor) -> tf.data.Dataset:
+            # In this graph alone: a global seed of 0 and a symbolic one do not mix.
+            tf.compat.v1.set_random_seed(None)
             shards = tf.random.experimental.stateless_shuffle(
                 tf.range(len(self._source.shard_lengths)), tf.stack([seed, epoch])
             )

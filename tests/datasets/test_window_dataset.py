@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import synthetic
+import tensorflow as tf
 
 from pdtla import specs
 from pdtla.datasets import latent_store, window_dataset, with_labelled
@@ -152,6 +153,20 @@ def test_a_late_start_continues_the_order(source, budget):
         (a[specs.REWARD] != b[specs.REWARD]).any()
         for a, b in zip(whole, other, strict=True)
     )
+
+
+def test_the_order_of_a_stream_does_not_depend_on_the_global_seed(source):
+    dataset = make(source, memory_budget_gib=1e-7)
+    orders = []
+    try:
+        for seed in (None, 0, 1):
+            tf.random.set_seed(seed)
+            batches = take(dataset.train_batches(6, seed=1), 25)
+            orders.append(np.concatenate([indices(batch) for batch in batches]))
+    finally:
+        tf.random.set_seed(None)
+    np.testing.assert_array_equal(orders[1], orders[0])
+    np.testing.assert_array_equal(orders[2], orders[0])
 
 
 def test_streaming_gives_the_same_windows(source):
