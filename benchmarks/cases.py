@@ -19,6 +19,7 @@ import tensorflow as tf
 from benchmarks.flop_count import count_flop
 from benchmarks.measurement import Task, serve
 from benchmarks.reference_step import PlainUNet
+from benchmarks.sequences import sequence_rollout, sequence_steps
 from pdtla import specs
 from pdtla.environments.mujoco import Mujoco
 from pdtla.environments.procgen import NUM_ACTIONS, Procgen
@@ -257,6 +258,13 @@ CASES = {
     "locomotion/gymnasium": gymnasium_steps,
     "locomotion/pdtla": locomotion_steps,
     "locomotion/two_threads": lambda: locomotion_steps(num_threads=2),
+    "sequence/window_128": lambda: sequence_steps(128, "window", steps=10),
+    "sequence/cached_128": lambda: sequence_steps(128, "ring", steps=300),
+    "sequence/window_512": lambda: sequence_steps(512, "window", steps=2),
+    "sequence/cached_512": lambda: sequence_steps(512, "ring", steps=50),
+    "sequence/simulator": locomotion_steps,
+    "sequence/rollout_128": lambda: sequence_rollout(128),
+    "sequence/rollout_512": lambda: sequence_rollout(512),
     "rollout/simulator": simulator_steps,
     "rollout/quickstart": lambda: rollout_steps(1),
 }

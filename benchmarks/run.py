@@ -36,6 +36,13 @@ _GROUPS = (
     ("relabel/quickstart_forward", "relabel/quickstart"),
     ("act/lapo",),
     ("act/quickstart",),
+    ("sequence/window_128:float32", "sequence/cached_128:float32"),
+    ("sequence/window_512:float32", "sequence/cached_512:float32"),
+    (
+        "sequence/simulator:float32",
+        "sequence/rollout_128:float32",
+        "sequence/rollout_512:float32",
+    ),
     ("rollout/simulator:float32", "rollout/quickstart"),
     (
         "locomotion/gymnasium:float32",
@@ -142,6 +149,32 @@ def _relative(row: dict, rows: list[dict]) -> dict:
 
 
 def _ratios(rows: list[dict]) -> Iterable[str]:
+    """What the groups of cases are there to tell."""
+    yield from _lam_step_ratios(rows)
+    yield from _sequence_ratios(rows)
+
+
+def _sequence_ratios(rows: list[dict]) -> Iterable[str]:
+    """Steps a second with a cache over those without, and the simulator's share."""
+    rates = {row["case"]: row["per_second"] for row in rows}
+    simulator = rates.get("sequence/simulator")
+    for width in (128, 512):
+        window = rates.get(f"sequence/window_{width}")
+        cached = rates.get(f"sequence/cached_{width}")
+        rollout = rates.get(f"sequence/rollout_{width}")
+        if window and cached:
+            yield (
+                f"sequence, width {width}: a cache makes {cached / window:.1f} times "
+                "the steps a second of passing the window at every step."
+            )
+        if simulator and rollout:
+            yield (
+                f"sequence, width {width}: of a rollout's time with a cache "
+                f"{rollout / simulator:.0%} is the simulator's."
+            )
+
+
+def _lam_step_ratios(rows: list[dict]) -> Iterable[str]:
     """CPU seconds of the fast bfloat16 step over those of the plain float32 step."""
     seconds = {(row["case"], row["precision"]): row["cpu_s"] for row in rows}
     for size in ("lapo", "quickstart"):

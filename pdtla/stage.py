@@ -20,7 +20,12 @@ class Policy(abc.ABC):
 
     A policy is pure: histories, caches and random seeds travel in `state`, so one
     policy object serves any number of environments and compiles to one step.
+
+    Attributes:
+      jit_compile: whether that step gains by XLA.
     """
+
+    jit_compile: bool = False
 
     @abc.abstractmethod
     def initial_state(self, batch_size: int, seed: int = 0) -> State:

@@ -17,6 +17,7 @@ from pdtla.policies.window_memory import WindowMemory
 from pdtla.stage import Batch, Policy, Scalars, Stage, action_spec, require_fields
 
 _MEMORIES = ("ring", "refresh", "window")
+_NARROW = 256
 
 
 class DecisionTransformer(Stage):
@@ -113,6 +114,7 @@ class DecisionTransformer(Stage):
         self.network.build(
             (None, *observation.shape), (None, *element_spec[self.imitated].shape)
         )
+        self._sees_images = observation.is_image
         if self.memory is None:
             long = observation.shape[0] >= 2 * self.context_window
             self.memory = "ring" if long else "refresh"
@@ -174,8 +176,15 @@ class DecisionTransformer(Stage):
         return {"policy": self.network}
 
     def policy(self, greedy: bool = True) -> Policy:
+        # On a CPU, XLA is faster at many small operations, and slower at products of
+        # wide matrices and at convolutions.
+        small = self.transformer.width <= _NARROW and not self._sees_images
         return SequencePolicy(
-            self.network, self.make_memory(), greedy, self.target_return
+            self.network,
+            self.make_memory(),
+            greedy,
+            self.target_return,
+            jit_compile=small,
         )
 
     def make_memory(self) -> SequenceMemory:

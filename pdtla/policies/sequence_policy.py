@@ -19,6 +19,7 @@ class SequencePolicy(Policy):
       greedy: take the most likely action rather than sample one.
       target_return: return-to-go at the first step, unscaled, where the network has
         returns; rewards are subtracted as they come.
+      jit_compile: see `Policy`.
     """
 
     def __init__(
@@ -27,7 +28,9 @@ class SequencePolicy(Policy):
         memory: SequenceMemory,
         greedy: bool,
         target_return: float = 0.0,
+        jit_compile: bool = False,
     ):
+        self.jit_compile = jit_compile
         self._network = network
         self._memory = memory
         self._greedy = greedy

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 from pdtla.environments.vector_environment import TimeStep, VectorEnvironment
 from pdtla.experts.expert import Expert
+from pdtla.rollouts.stepper import Stepper
 from pdtla.stage import Batch, Policy
 
 
@@ -88,22 +88,11 @@ def rollout(
             "Demonstrations are of a slot's first level: episodes_per_slot must be 1, "
             f"got {episodes_per_slot}."
         )
-
-    @tf.function
-    def step(observation, reward, is_first, state):
-        return policy.step(observation, is_first, policy.receive(reward, state))
-
     state = policy.initial_state(env.num_envs, seed)
     timestep = _begin(env)
     if prompts is not None:
         state = policy.with_prompt(state, prompts(timestep.level))
-    step(*_seen(timestep), state)  # compile outside the clock
-
-    def act(timestep: TimeStep) -> np.ndarray:
-        nonlocal state
-        actions, state = step(*_seen(timestep), state)
-        return actions.numpy()
-
+    act = Stepper(policy, state, timestep)  # compiles outside the clock
     return _run(env, act, episodes_per_slot, max_steps, record)
 
 
@@ -124,11 +113,6 @@ def rollout_expert(
         max_steps,
         record,
     )
-
-
-def _seen(timestep: TimeStep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a policy is told of a time step."""
-    return timestep.observation, timestep.reward, timestep.first
 
 
 def _begin(env: VectorEnvironment) -> TimeStep:

@@ -1,0 +1,72 @@
+"""Rollouts of a Decision Transformer: 16 HalfCheetahs, a window of 100 steps."""
+
+import keras
+import numpy as np
+
+from benchmarks.measurement import Task
+from pdtla import specs
+from pdtla.environments.mujoco import Mujoco
+from pdtla.environments.vector_environment import TimeStep
+from pdtla.layers.causal_transformer import CausalTransformer
+from pdtla.policies.decision_transformer import DecisionTransformer
+from pdtla.rollouts.rollout import rollout
+from pdtla.rollouts.stepper import Stepper
+from pdtla.stage import Policy
+
+NUM_ENVS = 16
+WINDOW = 100
+_SHAPES = {128: (3, 4), 512: (6, 8)}  # layers and heads by the width
+
+
+def sequence_steps(width: int, memory: str, steps: int) -> Task:
+    """Actions alone, after the window is full.
+
+    Args:
+      width: of the transformer.
+      memory: "ring", or "window" to pass the whole window through it at every step.
+      steps: in one round.
+    """
+    policy = _policy(width, memory)
+    rng = np.random.default_rng(0)
+    timestep = TimeStep(
+        observation=rng.standard_normal((NUM_ENVS, 17)).astype("float32"),
+        reward=np.zeros(NUM_ENVS, "float32"),
+        first=np.zeros(NUM_ENVS, bool),
+        level=np.zeros(NUM_ENVS, "int64"),
+        truncated=np.zeros(NUM_ENVS, bool),
+    )
+    state = policy.initial_state(NUM_ENVS)
+    state["age"] += WINDOW
+    step = Stepper(policy, state, timestep)
+
+    def run():
+        for _ in range(steps):
+            step(timestep)
+
+    return Task(run, NUM_ENVS * steps, "steps")
+
+
+def sequence_rollout(width: int) -> Task:
+    """The same in the simulator, with a cache."""
+    env, policy = Mujoco(env_id="halfcheetah", num_envs=NUM_ENVS), _policy(width)
+    run = lambda: rollout(env, policy, max_steps=2 * WINDOW)  # noqa: E731
+    return Task(run, NUM_ENVS * 2 * WINDOW, "steps")
+
+
+def _policy(width: int, memory: str = "ring") -> Policy:
+    layers, heads = _SHAPES[width]
+    stage = DecisionTransformer(
+        keras.layers.Identity(),
+        CausalTransformer(width, layers, heads),
+        context_window=WINDOW,
+        memory=memory,
+    )
+    action = specs.ArraySpec((6,), "float32", minimum=-1.0, maximum=1.0)
+    fields = {
+        specs.OBSERVATION: specs.ArraySpec((17,), "float32"),
+        specs.ACTION: action,
+        specs.TIMESTEP: specs.ArraySpec((), "int32"),
+        specs.VALID: specs.ArraySpec((), "bool"),
+    }
+    stage.build({name: spec.with_time(WINDOW) for name, spec in fields.items()})
+    return stage.policy()
