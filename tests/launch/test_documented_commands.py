@@ -41,8 +41,7 @@ _ALL = sorted({c for path in _DOCUMENTS for c in commands(path.read_text())})
 def test_every_command_of_the_original_has_one():
     table = _TABLE.partition("## Presets")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
-    assert len(rows) == 17  # two of the 18 share a row
-    assert len(commands(table)) >= 16
+    assert len(rows) == 18 == len(commands(table))
 
 
 def test_every_command_names_a_program_and_its_flags():
