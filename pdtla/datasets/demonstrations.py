@@ -103,7 +103,7 @@ class Demonstrations:
         prompt = {name: _in_a_row(value) for name, value in numbers.items()}
         rows, valid = _in_a_row(rows), prompt[specs.VALID]
         for field, steps in self._steps.items():
-            shown = tf.gather(steps, rows)
+            shown = steps.gather(rows)
             inner = [1] * (shown.shape.rank - 2)
             mask = tf.reshape(valid, tf.concat([tf.shape(valid), inner], 0))
             prompt[field] = tf.where(mask, shown, tf.zeros([], shown.dtype))

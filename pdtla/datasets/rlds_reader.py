@@ -67,11 +67,16 @@ class RldsReader:
       level_seeds: int64 `[E]`, or None where the dataset has none.
       metadata: what the dataset's builder recorded about it.
 
+      streams: whether large fields may be read in a row instead of drawn from.
+      parts: int64 `[E]`, of several joint datasets the one of each episode, here 0.
+
     Raises:
       FileNotFoundError: no such dataset or shard; says what there is.
       ValueError: no such split or field.
       OSError: a damaged shard, by its name.
     """
+
+    streams = True
 
     def __init__(
         self,
@@ -111,6 +116,7 @@ class RldsReader:
         index = self._arrays.index() or self._decode_first()
         self.lengths = np.array(index["lengths"], np.int64)
         self.starts = np.cumsum(self.lengths) - self.lengths
+        self.parts = np.zeros(len(self.lengths), np.int64)
         self.episode_ids = tuple(index["episode_ids"])
         levels = index["level_seeds"]
         self.level_seeds = None if levels is None else np.array(levels, np.int64)
@@ -153,6 +159,10 @@ class RldsReader:
                 f"{(self.num_steps, *spec.shape)}, it has {array.shape}."
             )
         return array
+
+    def arrays(self, field: str) -> tuple[np.ndarray, ...]:
+        """All steps of a field, as arrays end to end; there is one."""
+        return (self.array(field),)
 
     def key(self, field: str) -> str:
         """Names what the values of a field are made from, and how."""

@@ -16,7 +16,10 @@ def count_training(num_trajs: int, train_frac: float) -> int:
 
 
 def split_trajectories(
-    lengths: np.ndarray, train_frac: float, level_seeds: np.ndarray | None
+    lengths: np.ndarray,
+    train_frac: float,
+    level_seeds: np.ndarray | None,
+    parts: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits trajectories in stored order, the first part to train on.
 
@@ -25,6 +28,8 @@ def split_trajectories(
       train_frac: fraction to train on, at least one trajectory of it.
       level_seeds: level of each trajectory, int64 `[E]`; if given, those on a level of
         the first part are not held out.
+      parts: number of the dataset of each trajectory, int64 `[E]`, in order; if given,
+        each dataset is split.
 
     Returns:
       Numbers of the trajectories to train on and of those held out.
@@ -32,8 +37,12 @@ def split_trajectories(
     Raises:
       ValueError: `train_frac` is no fraction above 0.
     """
-    count = count_training(len(lengths), train_frac)
-    train, heldout = np.split(np.arange(len(lengths)), [count])
+    datasets = _by_part(np.arange(len(lengths)), parts)
+    pairs = [
+        np.split(numbers, [count_training(len(numbers), train_frac)])
+        for numbers in datasets
+    ]
+    train, heldout = (np.concatenate(numbers) for numbers in zip(*pairs, strict=True))
     if level_seeds is not None:
         unseen = ~np.isin(level_seeds[heldout], level_seeds[train])
         if not unseen.all():
@@ -46,18 +55,29 @@ def split_trajectories(
     return train, heldout
 
 
-def choose_trajectories(trajectories: np.ndarray, count: int, seed: int) -> np.ndarray:
+def choose_trajectories(
+    trajectories: np.ndarray, count: int, seed: int, parts: np.ndarray | None = None
+) -> np.ndarray:
     """The first `count` of a seeded permutation, all of them if -1.
 
     So a larger count contains every smaller one of the same seed.
+
+    Args:
+      trajectories: numbers of trajectories.
+      count: how many to choose; of each dataset, if there are several.
+      seed: seeds the choice.
+      parts: number of the dataset of each trajectory there is, int64 `[E]`, in order.
 
     Raises:
       ValueError: there are fewer, or the count is neither -1 nor positive.
     """
     if count == -1:
         return trajectories
-    _check_count("num_trajs", count, len(trajectories), "training trajectories")
-    return np.random.default_rng(seed).permutation(trajectories)[:count]
+    chosen = []
+    for numbers in _by_part(trajectories, parts):
+        _check_count("num_trajs", count, len(numbers), "training trajectories")
+        chosen.append(np.random.default_rng(seed).permutation(numbers)[:count])
+    return np.concatenate(chosen)
 
 
 def choose_examples(transitions: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -68,6 +88,14 @@ def choose_examples(transitions: np.ndarray, count: int, seed: int) -> np.ndarra
     """
     _check_count("num_examples", count, len(transitions), "training transitions")
     return np.random.default_rng(seed).permutation(transitions)[:count]
+
+
+def _by_part(trajectories: np.ndarray, parts: np.ndarray | None) -> list[np.ndarray]:
+    """Trajectories in order, those of each dataset."""
+    if parts is None:
+        return [trajectories]
+    found = parts[trajectories]
+    return [trajectories[found == part] for part in np.unique(found)]
 
 
 def _check_count(name: str, count: int, available: int, what: str) -> None:

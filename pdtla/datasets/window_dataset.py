@@ -11,9 +11,11 @@ from absl import logging
 
 from pdtla import specs
 from pdtla.datasets import (
-    latent_store,
+    joint_latents,
+    joint_reader,
     pipeline,
     rlds_reader,
+    step_array,
     subsets,
     window_fields,
     window_index,
@@ -29,12 +31,13 @@ class WindowDataset:
     Training trajectories are the first `train_frac` in stored order, the others are
     held out. From the training trajectories `num_trajs` are drawn, and from the
     transitions of those `num_examples`; both draws depend on `subset_seed` alone, so
-    that windows of either kind see the same labelled transitions.
+    that windows of either kind see the same labelled transitions. Of joint datasets
+    trajectories are split and drawn in each.
 
     A field that is not asked for is not read, so what must not see actions cannot.
 
     Args:
-      source: the dataset.
+      source: the dataset, or several joint ones.
       window: `transitions` (T = 1: o_t), `lapo` (T = k + 2: o_{t-k}, ..., o_{t+1}),
         `n_step` (T = k + 1 + K: o_{t-k}, ..., o_{t+K}) or `chunk` (T = K: o_t, ...,
         o_{t+K-1}, with the actions of all); those whose future runs over the end of the
@@ -82,7 +85,7 @@ class WindowDataset:
     def __init__(
         self,
         *,
-        source: rlds_reader.RldsReader,
+        source: rlds_reader.RldsReader | joint_reader.JointReader,
         window: str,
         context_len: int = 1,
         k_step_preds: int = 1,
@@ -107,11 +110,11 @@ class WindowDataset:
                 "Sequences have labels by the trajectory (num_trajs), got "
                 f"num_examples={num_examples}."
             )
-        self._store = latent_store.LatentStore(source, latents) if latents else None
+        self._store = joint_latents.open_latents(source, latents) if latents else None
         self._replace_action = replace_action_with_latent
         self._memory_budget_gib = memory_budget_gib
         self._statistics_source = statistics_source or source
-        self._steps: dict[str, tf.Tensor] = {}
+        self._steps: dict[str, step_array.StepArray] = {}
         step_spec = window_fields.step_spec(
             source,
             self.fields,
@@ -128,9 +131,12 @@ class WindowDataset:
         if self._kind.moves:
             self.element_spec |= window_index.sequence_spec(self._kind.length)
         train, heldout = subsets.split_trajectories(
-            source.lengths, train_frac, source.level_seeds if disjoint_levels else None
+            source.lengths,
+            train_frac,
+            source.level_seeds if disjoint_levels else None,
+            source.parts,
         )
-        train = subsets.choose_trajectories(train, num_trajs, subset_seed)
+        train = subsets.choose_trajectories(train, num_trajs, subset_seed, source.parts)
         self.train_trajectories, self.heldout_trajectories = train, heldout
         padding = {"pad_start": pad_start, "pad_end": pad_end}
         make_bases = functools.partial(self._bases, **padding)
@@ -172,6 +178,8 @@ class WindowDataset:
     @functools.cached_property
     def streamed_fields(self) -> tuple[str, ...]:
         """The image fields, if a step's size times all steps exceeds the budget."""
+        if not self.source.streams:
+            return ()
         size = sum(map(_num_bytes, self.element_spec.values())) / self._kind.length
         if size * self.source.num_steps <= self._memory_budget_gib * 2**30:
             return ()
@@ -267,16 +275,18 @@ class WindowDataset:
         """Whether the last step of an episode has an action, and a latent if asked."""
         return self.source.last_step_valid and self._store is None
 
-    def steps(self, field: str) -> tf.Tensor:
+    def steps(self, field: str) -> step_array.StepArray:
         """All steps of one of `step_fields`, `[N, ...]`; images stay on disk."""
         if field not in self._steps:
             array = self._latents.get(field)
             if array is None:
-                array = window_fields.array(self.source, field)
+                parts = window_fields.arrays(self.source, field)
             elif self._kind.moves and array.dtype.kind == "i":
                 # A step without a latent is an input none the less.
-                array = np.maximum(array, 0)
-            self._steps[field] = pipeline.as_tensor(array)
+                parts = (np.maximum(array, 0),)
+            else:
+                parts = (array,)
+            self._steps[field] = step_array.StepArray(parts)
         return self._steps[field]
 
     @functools.cached_property
@@ -290,7 +300,7 @@ class WindowDataset:
     def _fetcher(self) -> Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
         """Maps bases `[B]` and bounds `[B, 2]` of windows to their fields."""
         # Made here, outside of the pipeline's graph.
-        tensors = {
+        fields = {
             field: self.steps(field)
             for field in self.step_fields
             if field not in self.streamed_fields
@@ -299,7 +309,7 @@ class WindowDataset:
 
         def fetch(bases: tf.Tensor, bounds: tf.Tensor) -> dict[str, tf.Tensor]:
             rows = window_index.window_rows(self._kind, bases, bounds)
-            windows = {f: tf.gather(steps, rows) for f, steps in tensors.items()}
+            windows = {f: steps.gather(rows) for f, steps in fields.items()}
             if self._kind.moves:
                 windows |= window_index.sequence_fields(
                     rows, bounds, starts, self.last_step_valid

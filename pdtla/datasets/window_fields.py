@@ -65,10 +65,10 @@ def step_spec(
     return spec | latents
 
 
-def array(source: rlds_reader.RldsReader, field: str) -> np.ndarray:
-    """All steps of a field of the dataset, or of `return_to_go`, `[N, ...]`."""
+def arrays(source: rlds_reader.RldsReader, field: str) -> tuple[np.ndarray, ...]:
+    """All steps of a field of the dataset, or of `return_to_go`, end to end."""
     if field != specs.RETURN_TO_GO:
-        return source.array(field)
+        return source.arrays(field)
     reward = np.array(source.array(specs.REWARD), np.float64)
     last = source.starts + source.lengths - 1
     if not source.last_step_valid:
@@ -76,7 +76,7 @@ def array(source: rlds_reader.RldsReader, field: str) -> np.ndarray:
     # The sums up to the end of the episode without those up to the step.
     sums = np.cumsum(reward)
     returns = np.repeat(sums[last], source.lengths) - sums + reward
-    return returns.astype(np.float32)
+    return (returns.astype(np.float32),)
 
 
 def _known(source: rlds_reader.RldsReader) -> dict[str, specs.ArraySpec]:
