@@ -9,6 +9,7 @@ import gin
 import keras
 from absl import logging
 
+from launch import trained_run
 from pdtla.analysis import results as results_lib
 from pdtla.datasets import build, rlds_reader, window_dataset
 from pdtla.latent_actions import labeller as labeller_lib
@@ -84,6 +85,35 @@ class Chain:
         self._check_data(name, results)
         keras.backend.clear_session()
         return results
+
+    def evaluate(self, run: str, name: str, **bindings: Any) -> results_lib.Results:
+        """Rolls a run's policy out, or returns the outcome of the last time.
+
+        Args:
+          run: the finished run.
+          name: of the outcome, in the run's workdir.
+          **bindings: macros that replace those of the run's configuration.
+
+        Returns:
+          The section `rollouts` of results, with the levels of the episodes.
+        """
+        workdir = self.run(run)
+        path = workdir / "evaluations" / f"{name}.json"
+        settings = {
+            "config": (workdir / "config.gin").read_text(),
+            "bindings": [f"{key} = {value!r}" for key, value in bindings.items()],
+        }
+        if path.exists():
+            stored = results_lib.read_json(path)
+            if stored["settings"] == settings:
+                return stored["rollouts"]
+        section = self._timed(
+            f"{run}, {name}", lambda: _evaluated(workdir, settings["bindings"])
+        )
+        path.parent.mkdir(exist_ok=True)
+        results_lib.write_json(path, {"settings": settings, "rollouts": section})
+        keras.backend.clear_session()
+        return section
 
     def relabel(self, name: str, run: str, **bindings: Any) -> pathlib.Path:
         """Writes latents of this name with the modules of a run.
@@ -164,3 +194,11 @@ class Chain:
         self.directory.mkdir(parents=True, exist_ok=True)
         results_lib.write_json(self._timings, self.wall_seconds)
         return result
+
+
+def _evaluated(workdir: pathlib.Path, bindings: list[str]) -> results_lib.Results:
+    run = trained_run.load_run(str(workdir), [], bindings)
+    evaluator = trained_run.make_evaluator(run)
+    evaluation = evaluator(run.stage, run.step)
+    levels = evaluation.rollouts[evaluator.modes[0]].levels
+    return evaluator.section(evaluation) | {"levels": levels.tolist()}

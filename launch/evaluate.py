@@ -7,18 +7,14 @@ The run's own configuration says which levels these are. The outcome goes to the
 """
 
 import pathlib
-from typing import Any, NamedTuple
 
-import gin
-import keras
 from absl import app, flags, logging
 
-from pdtla import stage as stage_lib
+from launch import trained_run
 from pdtla.analysis import results as results_lib
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.rollouts import video
-from pdtla.training import checkpoints, configs, parameter_group
-from pdtla.training import train as train_lib
+from pdtla.training import configs
 from pdtla.training import workdir as workdir_lib
 
 _RUN = flags.DEFINE_string("run", None, "Workdir of the run.")
@@ -31,72 +27,6 @@ _GREEDY = flags.DEFINE_bool(
 )
 _SEED = flags.DEFINE_integer("seed", None, "Seed of the levels and sampled actions.")
 _RECORD = flags.DEFINE_integer("record", 4, "Episodes to show in the video.")
-
-
-class Run(NamedTuple):
-    """A trained stage and the configuration it was trained with.
-
-    Attributes:
-      stage: with the weights of the last checkpoint.
-      step: the update they come from.
-      settings: the arguments of `train`.
-    """
-
-    stage: stage_lib.Stage
-    step: int
-    settings: dict[str, Any]
-
-
-def load_run(run: str, files: list[str], bindings: list[str]) -> Run:
-    """Rebuilds the stage of a run and restores its last checkpoint.
-
-    Args:
-      run: workdir of the run.
-      files: gin files that replace parts of the run's configuration.
-      bindings: bindings that do.
-
-    Raises:
-      ConfigError: there is no such run, or none that can be restored.
-    """
-    config = pathlib.Path(run) / "config.gin"
-    if not config.is_file():
-        raise configs.ConfigError(f"{run} is not the workdir of a run: no config.gin.")
-    configs.parse_gin(
-        [str(config), *files], bindings, roots=[train_lib.train], base_file=None
-    )
-    settings = gin.get_bindings(train_lib.train)
-    keras.config.set_dtype_policy(settings["precision"])
-    stage = settings["stage"]()
-    stage.build(settings["dataset"]().element_spec)
-    groups = parameter_group.make_groups(
-        stage, settings["optimizer"](), settings.get("own_optimizers", ())
-    )
-    checkpointer = checkpoints.Checkpointer(
-        pathlib.Path(run) / "checkpoints", stage, [group.optimizer for group in groups]
-    )
-    if checkpointer.restore_latest() is None:
-        raise configs.ConfigError(f"The run {run} has no checkpoint yet.")
-    return Run(stage, int(groups[0].optimizer.iterations.numpy()), settings)
-
-
-def make_evaluator(run: Run, **overrides: Any) -> evaluator_lib.Evaluator:
-    """The evaluator of the run's configuration; overrides that are None do nothing.
-
-    Raises:
-      ConfigError: the run has no evaluator, or its stage does not act.
-    """
-    factory = run.settings.get("evaluator")
-    if factory is None:
-        raise configs.ConfigError(
-            "The run has no EVALUATOR; give the file that has one, for instance "
-            "--gin_file=gin/envs/procgen.gin."
-        )
-    if run.stage.policy() is None:
-        raise configs.ConfigError(
-            f"A {type(run.stage).__name__} without a policy can't be rolled out."
-        )
-    given = {name: value for name, value in overrides.items() if value is not None}
-    return factory(**given)
 
 
 def save(run: str, step: int, section: results_lib.Results) -> None:
@@ -139,8 +69,10 @@ def main(argv: list[str]) -> None:
         False: (evaluator_lib.SAMPLED,),
     }
     try:
-        run = load_run(_RUN.value, flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
-        evaluator = make_evaluator(
+        run = trained_run.load_run(
+            _RUN.value, flags.FLAGS.gin_file, flags.FLAGS.gin_bindings
+        )
+        evaluator = trained_run.make_evaluator(
             run,
             num_rollouts=_NUM_ROLLOUTS.value,
             episodes_per_slot=_EPISODES_PER_SLOT.value,

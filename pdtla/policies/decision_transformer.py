@@ -11,6 +11,7 @@ from pdtla.layers.causal_transformer import CausalTransformer
 from pdtla.layers.sequence_network import SequenceNetwork
 from pdtla.layers.standardize import Standardize
 from pdtla.policies.cached_memory import CachedMemory
+from pdtla.policies.retrieval import RetrievalPolicy
 from pdtla.policies.sequence_memory import SequenceMemory
 from pdtla.policies.sequence_policy import SequencePolicy
 from pdtla.policies.window_memory import WindowMemory
@@ -45,6 +46,8 @@ class DecisionTransformer(Stage):
       memory: how rollouts remember: "ring" and "refresh", see `CachedMemory`, or
         "window", see `WindowMemory`. By default "ring" if sequences have 2W steps or
         more, and "refresh" else.
+      retrieval: act by the nearest demonstrated step instead, see `RetrievalPolicy`:
+        nearest by what the encoder makes of frames, or by standardised states.
 
     Raises:
       ValueError: an unknown memory.
@@ -71,6 +74,7 @@ class DecisionTransformer(Stage):
         prompt_weight: float = 1.0,
         dropout: float = 0.1,
         memory: str | None = None,
+        retrieval: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -90,6 +94,7 @@ class DecisionTransformer(Stage):
         self.prompt_weight = prompt_weight
         self.dropout = dropout
         self.memory = memory
+        self.retrieval = retrieval
 
     def build(self, element_spec: specs.ElementSpec) -> None:
         self._require_fields(element_spec)
@@ -176,16 +181,30 @@ class DecisionTransformer(Stage):
         return {"policy": self.network}
 
     def policy(self, greedy: bool = True) -> Policy:
-        # On a CPU, XLA is faster at many small operations, and slower at products of
-        # wide matrices and at convolutions.
-        small = self.transformer.width <= _NARROW and not self._sees_images
+        if self.retrieval:
+            return RetrievalPolicy(self.features)
         return SequencePolicy(
             self.network,
             self.make_memory(),
             greedy,
             self.target_return,
-            jit_compile=small,
+            jit_compile=self.is_small,
         )
+
+    @property
+    def is_small(self) -> bool:
+        """Whether XLA makes rollouts faster.
+
+        On a CPU, it is faster at many small operations, and slower at products of wide
+        matrices and at convolutions.
+        """
+        return self.transformer.width <= _NARROW and not self._sees_images
+
+    def features(self, observation: tf.Tensor) -> tf.Tensor:
+        """Where retrieval compares observations `[B, T, ...]`: `[B, T, F]`."""
+        if observation.dtype == tf.uint8:
+            return self.network.encode(observation)
+        return self.network.standardize(observation)
 
     def make_memory(self) -> SequenceMemory:
         """What a rollout remembers by."""

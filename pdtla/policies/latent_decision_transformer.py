@@ -1,13 +1,17 @@
 """`LatentDecisionTransformer`: imitates latent actions, prompted by observations."""
 
+import functools
+
 import keras
+import tensorflow as tf
 
 from pdtla import specs
 from pdtla.latent_actions.labeller import Labeller
 from pdtla.layers.action_distributions import ActionDistribution, Deterministic
 from pdtla.policies.decision_transformer import DecisionTransformer
 from pdtla.policies.latent_behavioral_cloning import load_decoder
-from pdtla.policies.latent_sequence_policy import LatentSequencePolicy
+from pdtla.policies.latent_sequence_policy import LatentSequencePolicy, label_prompt
+from pdtla.policies.retrieval import RetrievalPolicy
 from pdtla.stage import Policy
 
 IMITATED = (specs.LATENT_ACTION, specs.ACTION)
@@ -94,13 +98,26 @@ class LatentDecisionTransformer(DecisionTransformer):
     def policy(self, greedy: bool = True) -> Policy | None:
         if self.label_run is None:
             return None
+        if self.retrieval:
+            label = functools.partial(
+                label_prompt, labeller=self._labeller, label=self.imitate
+            )
+            return RetrievalPolicy(self.features, label, self._act)
         return LatentSequencePolicy(
             self.network,
             self.make_memory(),
             greedy,
             self.target_return,
+            self.is_small,
             labeller=self._labeller,
             label=self.imitate,
-            decoder=self.decoder,
+            act=self._act,
             hindsight=self.hindsight,
         )
+
+    def _act(self, action: tf.Tensor, observation: tf.Tensor) -> tf.Tensor:
+        """The environment's action for one of the network, at o_t `[B, ...]`."""
+        if self.decoder is None:
+            return action
+        params = self.decoder(action, observation[:, None])
+        return self.decoder.distribution.mode(params)

@@ -1,6 +1,7 @@
 """`LatentSequencePolicy`: acts by latent actions, and reads videos as prompts."""
 
-import keras
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -18,11 +19,12 @@ class LatentSequencePolicy(SequencePolicy):
     Args:
       network: see `SequencePolicy`.
       memory: see there.
-      greedy: see there; the decoder's most likely action is taken in any case.
+      greedy: see there.
       target_return: see there.
+      jit_compile: see there.
       labeller: infers what the network was taught, from o_{t-k..t+1}.
       label: which of its fields that is.
-      decoder: from latents to actions; None where the network predicts actions.
+      act: from what the network predicts and the observation `[B, ...]` to an action.
       hindsight: remember of each step what the labeller infers once its outcome is
         seen, instead of what was predicted.
 
@@ -36,13 +38,14 @@ class LatentSequencePolicy(SequencePolicy):
         memory: SequenceMemory,
         greedy: bool,
         target_return: float = 0.0,
+        jit_compile: bool = False,
         *,
         labeller: Labeller,
         label: str,
-        decoder: keras.layers.Layer | None,
+        act: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
         hindsight: bool,
     ):
-        super().__init__(network, memory, greedy, target_return)
+        super().__init__(network, memory, greedy, target_return, jit_compile)
         if labeller.future != 1:
             raise ValueError(
                 "Rollouts infer a step from the next one, but the labels need "
@@ -50,7 +53,7 @@ class LatentSequencePolicy(SequencePolicy):
             )
         self._labeller = labeller
         self._label = label
-        self._decoder = decoder
+        self._act = act
         self._hindsight = hindsight
 
     def initial_state(self, batch_size: int, seed: int = 0) -> State:
@@ -77,10 +80,7 @@ class LatentSequencePolicy(SequencePolicy):
         action, state = super().step(observation, is_first, state)
         if self._hindsight:
             state["frames"] = _followed(window, is_first)
-        if self._decoder is not None:
-            params = self._decoder(action, observation[:, None])
-            action = self._decoder.distribution.mode(params)
-        return action, state
+        return self._act(action, observation), state
 
 
 def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launch import evaluate
+from launch import evaluate, trained_run
 from pdtla.analysis import results
 from pdtla.training import configs
 from pdtla.training import train as train_lib
@@ -71,7 +71,7 @@ def run(tmp_path_factory):
 
 
 def test_restores_the_last_checkpoint(run):
-    loaded = evaluate.load_run(run, [], [])
+    loaded = trained_run.load_run(run, [], [])
     assert loaded.step == 4
     saved = np.load(next((pathlib.Path(run) / "modules/policy").glob("*.npz")))
     for index, variable in enumerate(loaded.stage.variables):
@@ -79,8 +79,8 @@ def test_restores_the_last_checkpoint(run):
 
 
 def test_writes_results_and_table(run):
-    loaded = evaluate.load_run(run, [], [])
-    evaluator = evaluate.make_evaluator(loaded, num_rollouts=6, record=2)
+    loaded = trained_run.load_run(run, [], [])
+    evaluator = trained_run.make_evaluator(loaded, num_rollouts=6, record=2)
     assert evaluator.num_rollouts == 6
     evaluation = evaluator(loaded.stage, loaded.step)
     section = evaluator.section(evaluation)
@@ -131,20 +131,20 @@ def test_command_line(run):
 )
 def test_wrong_configuration(run, binding, message):
     with pytest.raises(configs.ConfigError, match=message) as error:
-        evaluate.make_evaluator(evaluate.load_run(run, [], [binding]))
+        trained_run.make_evaluator(trained_run.load_run(run, [], [binding]))
     assert "\n" not in str(error.value)
 
 
 def test_missing_run(tmp_path):
     with pytest.raises(configs.ConfigError, match="not the workdir of a run"):
-        evaluate.load_run(str(tmp_path), [], [])
+        trained_run.load_run(str(tmp_path), [], [])
 
 
 def test_no_checkpoint_yet(run, tmp_path):
     config = pathlib.Path(run) / "config.gin"
     (tmp_path / "config.gin").write_text(config.read_text())
     with pytest.raises(configs.ConfigError, match="no checkpoint yet"):
-        evaluate.load_run(str(tmp_path), [], [])
+        trained_run.load_run(str(tmp_path), [], [])
 
 
 def test_table_shows_success_where_there_is_one():
