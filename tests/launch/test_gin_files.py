@@ -205,7 +205,7 @@ def test_every_published_size_has_one_for_a_cpu():
 
 @pytest.mark.parametrize("preset", SINGLE)
 def test_single_preset_is_a_whole_configuration(preset):
-    whole = preset.startswith(("clam", "dt", "pdtla", "prompt"))
+    whole = preset.startswith(("clam", "dt", "pdtla", "prompt", "raparthy"))
     bindings = [] if whole else ["ENV_ID = 'maze'"]
     files = [f"gin/presets/{preset}.gin"]
     configs.parse_gin(files, bindings, roots=[train_lib.train])
