@@ -260,6 +260,7 @@ CASES = {
     "locomotion/two_threads": lambda: locomotion_steps(num_threads=2),
     "sequence/window_128": lambda: sequence_steps(128, "window", steps=10),
     "sequence/cached_128": lambda: sequence_steps(128, "ring", steps=300),
+    "sequence/one_thread_128": lambda: sequence_steps(128, "ring", 300, 1),
     "sequence/window_512": lambda: sequence_steps(512, "window", steps=2),
     "sequence/cached_512": lambda: sequence_steps(512, "ring", steps=50),
     "sequence/simulator": locomotion_steps,

@@ -36,7 +36,11 @@ _GROUPS = (
     ("relabel/quickstart_forward", "relabel/quickstart"),
     ("act/lapo",),
     ("act/quickstart",),
-    ("sequence/window_128:float32", "sequence/cached_128:float32"),
+    (
+        "sequence/window_128:float32",
+        "sequence/cached_128:float32",
+        "sequence/one_thread_128:float32",
+    ),
     ("sequence/window_512:float32", "sequence/cached_512:float32"),
     (
         "sequence/simulator:float32",
@@ -160,12 +164,18 @@ def _sequence_ratios(rows: list[dict]) -> Iterable[str]:
     simulator = rates.get("sequence/simulator")
     for width in (128, 512):
         window = rates.get(f"sequence/window_{width}")
+        one_thread = rates.get(f"sequence/one_thread_{width}")
         cached = rates.get(f"sequence/cached_{width}")
         rollout = rates.get(f"sequence/rollout_{width}")
         if window and cached:
             yield (
                 f"sequence, width {width}: a cache makes {cached / window:.1f} times "
                 "the steps a second of passing the window at every step."
+            )
+        if window and one_thread:
+            yield (
+                f"sequence, width {width}: on one thread {one_thread / window:.1f} "
+                "times those of the window on all."
             )
         if simulator and rollout:
             yield (

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from benchmarks.measurement import Task
 from pdtla import specs
@@ -18,14 +19,19 @@ WINDOW = 100
 _SHAPES = {128: (3, 4), 512: (6, 8)}  # layers and heads by the width
 
 
-def sequence_steps(width: int, memory: str, steps: int) -> Task:
+def sequence_steps(
+    width: int, memory: str, steps: int, num_threads: int | None = None
+) -> Task:
     """Actions alone, after the window is full.
 
     Args:
       width: of the transformer.
       memory: "ring", or "window" to pass the whole window through it at every step.
       steps: in one round.
+      num_threads: of TensorFlow's operations, as TF_NUM_INTRAOP_THREADS sets them.
     """
+    if num_threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
     policy = _policy(width, memory)
     rng = np.random.default_rng(0)
     timestep = TimeStep(

@@ -75,10 +75,11 @@ class CausalTransformer(keras.layers.Layer):
         return self.norm(tokens)
 
     def empty_cache(self, batch_size: int, slots: int) -> Cache:
-        """Keys and values `[B, heads, slots, W / heads]` of each layer, all 0."""
-        shape = (batch_size, self.num_heads, slots, self.width // self.num_heads)
-        zeros = ops.zeros(shape, self.compute_dtype)
-        return tuple((zeros, zeros) for _ in range(self.num_layers))
+        """Of each layer keys `[B, heads, W / heads, slots]`, and values transposed."""
+        shape = (batch_size, self.num_heads, self.width // self.num_heads, slots)
+        keys = ops.zeros(shape, self.compute_dtype)
+        values = ops.swapaxes(keys, -1, -2)
+        return tuple((keys, values) for _ in range(self.num_layers))
 
     def extend(self, tokens, cache: Cache, start, visible, positions=None):
         """Writes tokens into a cache and reads at the last of them.
@@ -97,7 +98,7 @@ class CausalTransformer(keras.layers.Layer):
         tokens, extended = ops.cast(tokens, self.compute_dtype), []
         for block, (keys, values) in zip(self.blocks, cache, strict=True):
             query, key, value = block.project(tokens, positions)
-            keys = ops.slice_update(keys, (0, 0, start, 0), key)
+            keys = ops.slice_update(keys, (0, 0, 0, start), key)
             values = ops.slice_update(values, (0, 0, start, 0), value)
             extended.append((keys, values))
             if block is self.blocks[-1]:  # the others only had to be written

@@ -64,7 +64,12 @@ class SelfAttention(keras.layers.Layer):
         return self.attend(*self.project(tokens, positions), visible)
 
     def project(self, tokens, positions=None):
-        """Queries, keys and values `[..., heads, L, W / heads]` of tokens."""
+        """Queries, keys and values of tokens.
+
+        Returns:
+          Queries and values `[..., heads, L, W / heads]`, and keys with the last two
+          axes swapped, as `attend` multiplies them.
+        """
         shape = (-1, *tokens.shape[1:-1], self.num_heads)
         parts = ops.split(self.input_projection(tokens), 3, axis=-1)
         heads = [
@@ -74,12 +79,12 @@ class SelfAttention(keras.layers.Layer):
         query, key, value = (ops.swapaxes(head, -2, -3) for head in heads)
         if positions is not None:
             query, key = rotate(query, positions), rotate(key, positions)
-        return query, key, value
+        return query, ops.swapaxes(key, -1, -2), value
 
     def attend(self, query, key, value, visible=None):
         """What queries read from keys and values, `[..., L, W]`."""
         scale = query.shape[-1] ** -0.5
-        scores = ops.matmul(query * scale, ops.swapaxes(key, -1, -2))
+        scores = ops.matmul(query * scale, key)
         scores = ops.cast(scores, "float32")
         if visible is not None:
             scores = ops.where(visible, scores, _MASKED)

@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+_NEVER = np.int32(2**30)  # steps ago
+
 
 def sequence_mask(segment, step, valid, window: int, stacked: bool = False):
     """The mask of a whole sequence of tokens, in order of time within each segment.
@@ -52,16 +54,14 @@ def cache_mask(slot, age, slots: int, late: tuple[bool, ...], window: int, limit
     Returns:
       bool `[B, 1, k, S * k]`.
     """
-    late = np.asarray(late, "int32")
-    order = np.arange(len(late))
-    blocks = (slot - np.arange(slots, dtype="int32")) % slots  # [S], ago
-    ago = ops.reshape(blocks[:, None] + late, (1, 1, -1))  # [1, 1, S * k], steps ago
-    known = ago <= age[:, None, None]
-    if limit is not None:
-        known = known & (ago <= limit)
-    near = ago - late[:, None] < window
-    earlier = (blocks[None, :, None] > 0) | (order[:, None, None] >= order)
-    itself = (blocks[None, :, None] == 0) & (order[:, None, None] == order)
-    shape = (1, len(late), slots * len(late))
-    visible = known & near & ops.reshape(earlier, shape)
-    return (visible | ops.reshape(itself, shape))[:, None]
+    late, order = np.asarray(late, "int32"), np.arange(len(late))
+    blocks = ((slot - np.arange(slots, dtype="int32")) % slots)[:, None]  # [S, 1], ago
+    ago = (blocks + late)[None]  # [1, S, k], in steps
+    sooner = (blocks > 0)[None] | (order[:, None, None] >= order)
+    seen = (ago - late[:, None, None] < window) & sooner  # [k, S, k]
+    itself = (blocks == 0)[None] & (order[:, None, None] == order)
+    # All but the age is the same in all environments: one comparison an element.
+    ago = ops.where(itself, -1, ops.where(seen, ago, _NEVER))
+    ago = ops.reshape(ago, (1, 1, len(late), slots * len(late)))
+    last = age if limit is None else ops.minimum(age, limit)
+    return ago <= last[:, None, None, None]

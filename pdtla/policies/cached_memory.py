@@ -64,10 +64,14 @@ class CachedMemory(SequenceMemory):
             self.network.positions(prompt.step),
         )
         before = memory["prompt_valid"].shape[1]
-        cache = tf.nest.map_structure(
-            lambda front, old: tf.concat([front, old[:, :, before:]], 2),
-            pinned,
-            memory["cache"],
+        cache = tuple(
+            (
+                tf.concat([keys, old_keys[..., before:]], 3),
+                tf.concat([values, old_values[:, :, before:]], 2),
+            )
+            for (keys, values), (old_keys, old_values) in zip(
+                pinned, memory["cache"], strict=True
+            )
         )
         return memory | {"cache": cache, "prompt_valid": prompt.valid}
 

@@ -96,7 +96,7 @@ def test_kept_keys_and_values_give_the_same_outputs():
         query, key, value = attention.project(tokens[:, step : step + 1])
         keys.append(key)
         values.append(value)
-        read = attention.attend(query, tf.concat(keys, 2), tf.concat(values, 2))
+        read = attention.attend(query, tf.concat(keys, 3), tf.concat(values, 2))
         np.testing.assert_allclose(read[:, 0], whole[:, step], atol=1e-5)
 
 
@@ -105,10 +105,11 @@ def test_softmax_is_computed_in_float32():
     attention.build((None, 600, 4))
     attention.output_projection.kernel.assign(np.eye(4))
     value = tf.ones((1, 1, 600, 4), "bfloat16")
+    key = tf.ones((1, 1, 4, 600), "bfloat16")
     query = tf.cast(_RNG.standard_normal((1, 1, 1, 4)), "bfloat16")
     # bfloat16 cannot count to 600: a sum of weights in it would be far from 1.
     np.testing.assert_allclose(
-        tf.cast(attention.attend(query, value, value), "float32"), 1.0, atol=0.01
+        tf.cast(attention.attend(query, key, value), "float32"), 1.0, atol=0.01
     )
 
 
