@@ -22,14 +22,17 @@ class Stepper:
     def __init__(self, policy: Policy, state: State, timestep: TimeStep):
         self._policy = policy
         self._state = state
+        seen = _seen(timestep)
+        # A concrete function is called without a search for the right one.
         if policy.jit_compile:
             self._state = tf.nest.map_structure(tf.Variable, state)
-            self._step = tf.function(self._step_in_place, jit_compile=True)
-            self._step(*_seen(timestep))
+            step = tf.function(self._step_in_place, jit_compile=True)
+            self._step = step.get_concrete_function(*seen)
+            self._step(*seen)
             tf.nest.map_structure(lambda v, x: v.assign(x), self._state, state)
         else:
-            self._step = tf.function(self._act)
-            self._step(*_seen(timestep), state)
+            self._step = tf.function(self._act).get_concrete_function(*seen, state)
+            self._step(*seen, state)
 
     def __call__(self, timestep: TimeStep) -> np.ndarray:
         """The actions at a time step, `[N]` or `[N, A]`."""
@@ -49,6 +52,10 @@ class Stepper:
         return actions
 
 
-def _seen(timestep: TimeStep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _seen(timestep: TimeStep) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """What a policy is told of a time step."""
-    return timestep.observation, timestep.reward, timestep.first
+    return (
+        tf.convert_to_tensor(timestep.observation),
+        tf.convert_to_tensor(timestep.reward),
+        tf.convert_to_tensor(timestep.first),
+    )
