@@ -37,7 +37,7 @@ _DATA_DIR = flags.DEFINE_string("data_dir", "data/prompting", "Of the dataset.")
 _PROMPTED = ["gin/data/prompted.gin", "gin/data/few_shot.gin"]
 _FEW_SHOT = ["gin/data/few_shot.gin"]
 _MOST = 4  # demonstrations
-_WHOLE = {"DEMO_LEN": 199, "PROMPT_SEGMENT": "full"}
+_WHOLE = {"DEMO_LEN": 200, "PROMPT_SEGMENT": "full"}
 
 
 class Prompts(NamedTuple):

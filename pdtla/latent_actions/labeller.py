@@ -1,5 +1,6 @@
 """`Labeller`: infers latents, codes and actions of windows with a trained run."""
 
+import dataclasses
 import hashlib
 import pathlib
 
@@ -103,6 +104,10 @@ class Labeller:
             name: specs.ArraySpec(tuple(output.shape[1:]), output.dtype.name)
             for name, output in outputs.items()
         }
+        if specs.LATENT_CODE in fields:
+            fields[specs.LATENT_CODE] = dataclasses.replace(
+                fields[specs.LATENT_CODE], num_values=self._vq.num_codes
+            )
         if self._decoder is not None:
             fields[specs.ACTION] = self._decoder.distribution.action_spec()
         return fields

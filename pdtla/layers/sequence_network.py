@@ -1,5 +1,7 @@
 """`SequenceNetwork`: predicts an action at each observation of a trajectory."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -24,8 +26,8 @@ class SequenceNetwork(keras.layers.Layer):
         sees each frame once, not once a window.
       transformer: over the tokens.
       distribution: of the actions that are predicted.
-      num_actions: number of categories where the actions fed are categories; None
-        where they are vectors.
+      num_actions: number of categories where the actions fed are categories, or codes
+        of as many values; None where they are vectors.
       returns: whether steps have a token of their return-to-go.
       return_scale: what returns are divided by.
       context_window: steps of its own trajectory that a token sees.
@@ -39,7 +41,7 @@ class SequenceNetwork(keras.layers.Layer):
 
     Call arguments:
       observation: uint8 `[B, T, H, W, C]` or float `[B, T, D]`.
-      action: int32 `[B, T]` or float `[B, T, A]`.
+      action: int32 `[B, T]` or `[B, T, M]`, or float `[B, T, A]`.
       timestep: int32 `[B, T]`, step within the episode.
       valid: bool `[B, T]`, what may be seen.
       return_to_go: float32 `[B, T]`, unscaled; where `returns` is set.
@@ -127,7 +129,8 @@ class SequenceNetwork(keras.layers.Layer):
             self.encoder.build(frame_shape)
         features = self.encoder.compute_output_shape(frame_shape)
         self.observation_projection.build((None, None, features[-1]))
-        self.action_projection.build((None, None, self.num_actions or action_shape[-1]))
+        width = math.prod(action_shape[2:]) * (self.num_actions or 1)
+        self.action_projection.build((None, None, width))
         if self.returns:
             self.return_projection.build((None, None, 1))
         tokens = (None, None, self.transformer.width)
@@ -190,6 +193,8 @@ class SequenceNetwork(keras.layers.Layer):
         """
         if self.num_actions is not None:
             action = ops.one_hot(action, self.num_actions)
+            # Codes side by side: the token is the sum of their embeddings.
+            action = ops.reshape(action, (*action.shape[:2], -1))
         values = [
             self.observation_projection(self.encode(observation, training)),
             self.action_projection(ops.cast(action, self.compute_dtype)),

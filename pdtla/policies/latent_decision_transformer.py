@@ -8,13 +8,15 @@ import tensorflow as tf
 from pdtla import specs
 from pdtla.latent_actions.labeller import Labeller
 from pdtla.layers.action_distributions import ActionDistribution, Deterministic
+from pdtla.layers.latent_codes import LatentCodes
+from pdtla.layers.module_io import load_module
 from pdtla.policies.decision_transformer import DecisionTransformer
 from pdtla.policies.latent_behavioral_cloning import load_decoder
 from pdtla.policies.latent_sequence_policy import LatentSequencePolicy, label_prompt
 from pdtla.policies.retrieval import RetrievalPolicy
 from pdtla.stage import Policy
 
-IMITATED = (specs.LATENT_ACTION, specs.ACTION)
+IMITATED = (specs.LATENT_ACTION, specs.LATENT_CODE, specs.ACTION)
 
 
 class LatentDecisionTransformer(DecisionTransformer):
@@ -30,7 +32,8 @@ class LatentDecisionTransformer(DecisionTransformer):
         one the stage trains but does not act.
       decoder_run: workdir of the run whose `decoder` module maps latents to actions, by
         default that of the labels.
-      imitate: "latent_action", or "action" for the actions that the model inferred.
+      imitate: "latent_action"; "latent_code", whose M codes are predicted side by side
+        and looked up for the decoder; or "action", for actions that the model inferred.
       hindsight: remember in rollouts what the model infers from what was seen, as in
         training, instead of what was predicted.
       **kwargs: see `DecisionTransformer`.
@@ -67,18 +70,25 @@ class LatentDecisionTransformer(DecisionTransformer):
             return
         self._labeller = Labeller(self.label_run)
         self._check_labels(element_spec[self.imitate])
-        run = self.decoder_run or self.label_run
-        if self.imitate == specs.LATENT_ACTION:
-            width = element_spec[specs.LATENT_ACTION].shape[-1]
-            self.decoder = load_decoder(run, width)
+        if self.imitate == specs.ACTION:
+            return
+        width = element_spec[specs.LATENT_ACTION].shape[-1]
+        self.decoder = load_decoder(self.decoder_run or self.label_run, width)
+        if self.imitate == specs.LATENT_CODE:
+            self.vq = load_module(f"{self.label_run}/modules/vq")
+            self.vq.trainable = False
 
     def _actions(
         self, element_spec: specs.ElementSpec
     ) -> tuple[ActionDistribution, int | None]:
         if self.imitate == specs.ACTION:
             return super()._actions(element_spec)
-        width = element_spec[specs.LATENT_ACTION].shape[-1]
-        return Deterministic(width, bounded=False), None
+        spec = element_spec[self.imitate]
+        if self.imitate == specs.LATENT_ACTION:
+            return Deterministic(spec.shape[-1], bounded=False), None
+        if spec.num_values is None:
+            raise ValueError("The latents do not tell how many codes there are.")
+        return LatentCodes(spec.shape[-1], spec.num_values), spec.num_values
 
     def _check_labels(self, spec: specs.ArraySpec) -> None:
         """Holds the model to what it is said to have labelled."""
@@ -119,5 +129,7 @@ class LatentDecisionTransformer(DecisionTransformer):
         """The environment's action for one of the network, at o_t `[B, ...]`."""
         if self.decoder is None:
             return action
+        if self.imitate == specs.LATENT_CODE:
+            action = self.vq.codes_to_latent(action)
         params = self.decoder(action, observation[:, None])
         return self.decoder.distribution.mode(params)

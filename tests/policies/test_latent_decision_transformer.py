@@ -1,5 +1,7 @@
 """Latent actions as tokens: what they may tell, and where they come from."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from pdtla.layers.latent_decoder import LatentDecoder
 from pdtla.layers.mlp import MLP
 from pdtla.layers.module_io import save_module
 from pdtla.layers.observation_network import ObservationNetwork
+from pdtla.layers.vector_quantizer import VectorQuantizer
 from pdtla.policies.latent_decision_transformer import LatentDecisionTransformer
 from pdtla.policies.latent_sequence_policy import label_prompt
 
@@ -201,6 +204,40 @@ def test_inferred_actions_are_imitated_without_a_decoder(lam):
     taken, state = policy.step(observation, tf.fill([BATCH], True), state)
     np.testing.assert_array_equal(taken, state["action"])
     assert taken.shape == (BATCH, ACTIONS)
+
+
+def test_codes_are_predicted_side_by_side_and_looked_up(lam, tmp_path):
+    vq = VectorQuantizer(5, num_codebooks=1, num_latents=3, code_dim=1)
+    vq.build((None, LATENT))
+    vq.codebook.assign(tf.random.normal(vq.codebook.shape, seed=1))
+    shutil.copytree(lam, tmp_path, dirs_exist_ok=True)
+    save_module(vq, tmp_path / "modules" / "vq")
+    codes = Labeller(str(tmp_path)).fields[specs.LATENT_CODE]
+    assert (codes.shape, codes.num_values) == ((3,), 5)
+    stage = make(
+        str(tmp_path), FIELDS | {specs.LATENT_CODE: codes}, imitate="latent_code"
+    )
+    batch, rng = make_batch(), np.random.default_rng(0)
+    for part in (batch, batch[specs.PROMPT]):
+        shape = (*part[specs.VALID].shape, 3)
+        part[specs.LATENT_CODE] = tf.constant(rng.integers(0, 5, shape), "int32")
+    losses, metrics = stage(batch, training=True)
+    prompt, own = batch[specs.PROMPT], batch[specs.LATENT_CODE]
+    shown = dict(prompt) | {specs.ACTION: prompt[specs.LATENT_CODE]}
+    logits = one_pass(stage, batch[specs.OBSERVATION], own, shown)
+    logits = logits.reshape(BATCH, STEPS, 3, 5)
+    picked = np.take_along_axis(logits, own.numpy()[..., None], -1)[..., 0]
+    entropy = np.log(np.exp(logits).sum(-1)) - picked
+    np.testing.assert_allclose(losses["action"], entropy.mean(), rtol=1e-5)
+    right = (logits.argmax(-1) == own.numpy()).mean()
+    np.testing.assert_allclose(metrics["accuracy"], right, rtol=1e-5)
+    policy = stage.policy()
+    state = policy.with_prompt(policy.initial_state(BATCH), make_prompt())
+    observation = batch[specs.OBSERVATION][:, 0]
+    action, state = policy.step(observation, tf.fill([BATCH], True), state)
+    latent = vq.codebook.numpy()[0, state["action"], 0]
+    decoded = stage.decoder(latent, observation[:, None])
+    np.testing.assert_allclose(action, np.clip(decoded, -1, 1), atol=1e-6)
 
 
 def test_demonstrations_may_show_observations_alone():
