@@ -104,7 +104,7 @@ def bounds(env_id: str, table: str = "lapo") -> tuple[float, float]:
     """The returns that count as 0 and 1.
 
     Args:
-      env_id: the game; of "d4rl", any name that `names.locomotion` resolves.
+      env_id: the game; of "d4rl" and "goals", any name that `names.locomotion` resolves.
       table: a name in `TABLES`.
 
     Returns:
@@ -117,7 +117,7 @@ def bounds(env_id: str, table: str = "lapo") -> tuple[float, float]:
         raise ValueError(
             f"{table!r} is not a score table; the tables are {', '.join(TABLES)}."
         )
-    if table == "d4rl":
+    if table in ("d4rl", "goals"):
         env_id = names.locomotion(env_id)
     if env_id not in TABLES[table]:
         raise ValueError(

@@ -1,14 +1,21 @@
 import numpy as np
 import pytest
 
-from pdtla.environments import procgen, scores
+from pdtla.environments import names, procgen, scores
 
 
-@pytest.mark.parametrize("table", sorted(set(scores.TABLES) - {"d4rl"}))
+@pytest.mark.parametrize("table", sorted(set(scores.TABLES) - {"d4rl", "goals"}))
 def test_every_table_holds_the_sixteen_games(table):
     assert set(scores.TABLES[table]) == set(procgen.GAMES)
     for minimum, maximum in scores.TABLES[table].values():
         assert minimum < maximum
+
+
+def test_scores_of_families_of_tasks():
+    assert set(scores.TABLES["goals"]) == set(names.FAMILIES)
+    for name in ("halfcheetah-vel", "mujoco_dataset/halfcheetah-vel-expert"):
+        assert scores.bounds(name, "goals") == (-390.6, -21.8)
+    assert scores.bounds("halfcheetah-dir", "goals") == (-25.0, 1236.0)
 
 
 def test_known_values():
