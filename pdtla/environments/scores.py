@@ -104,7 +104,7 @@ def bounds(env_id: str, table: str = "lapo") -> tuple[float, float]:
     """The returns that count as 0 and 1.
 
     Args:
-      env_id: the game; of "d4rl" and "goals", any name that `names.locomotion` resolves.
+      env_id: the game; of "d4rl" and "goals", any name that `names` resolves.
       table: a name in `TABLES`.
 
     Returns:
