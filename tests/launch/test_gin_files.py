@@ -251,7 +251,13 @@ def test_preset_is_a_whole_configuration(preset):
 
 
 # The first word of a file's name: the stage that it has numbers for.
-FEW = {"action": "action_decoder", "lam": "lam", "policy": "bc", "vpt": "vpt"}
+FEW = {
+    "action": "action_decoder",
+    "lam": "lam",
+    "policy": "bc",
+    "transformer": "pdtla",
+    "vpt": "vpt",
+}
 
 
 @pytest.mark.parametrize(
@@ -259,9 +265,10 @@ FEW = {"action": "action_decoder", "lam": "lam", "policy": "bc", "vpt": "vpt"}
     [
         ("few_labels", "mujoco_dataset/hopper-expert"),
         ("few_labels_metaworld", "metaworld_dataset/reach"),
+        ("prompting", "mujoco_dataset/halfcheetah-vel-expert"),
     ],
 )
-def test_few_labels_presets_are_whole_configurations(preset, data):
+def test_presets_of_comparisons_are_whole_configurations(preset, data):
     common = f"gin/presets/{preset}/common.gin"
     given = [f"DATASET_NAME = {data!r}", "ENV_ID = 'reach'"]
     for name in names(f"presets/{preset}"):
