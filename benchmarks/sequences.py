@@ -10,7 +10,6 @@ from pdtla.environments.mujoco import Mujoco
 from pdtla.environments.vector_environment import TimeStep
 from pdtla.layers.causal_transformer import CausalTransformer
 from pdtla.policies.decision_transformer import DecisionTransformer
-from pdtla.rollouts.rollout import rollout
 from pdtla.rollouts.stepper import Stepper
 from pdtla.stage import Policy
 
@@ -55,8 +54,13 @@ def sequence_steps(
 def sequence_rollout(width: int) -> Task:
     """The same in the simulator, with a cache."""
     env, policy = Mujoco(env_id="halfcheetah", num_envs=NUM_ENVS), _policy(width)
-    run = lambda: rollout(env, policy, max_steps=2 * WINDOW)  # noqa: E731
-    return Task(run, NUM_ENVS * 2 * WINDOW, "steps")
+    step = Stepper(policy, policy.initial_state(NUM_ENVS), env.current())
+
+    def run():
+        for _ in range(WINDOW):
+            env.step(step(env.current()))
+
+    return Task(run, NUM_ENVS * WINDOW, "steps")
 
 
 def _policy(width: int, memory: str = "ring") -> Policy:
