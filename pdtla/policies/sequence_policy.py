@@ -3,6 +3,7 @@
 import tensorflow as tf
 from keras import ops
 
+from pdtla import specs
 from pdtla.layers.sequence_network import SequenceNetwork
 from pdtla.policies.sequence_memory import SequenceMemory, prompt_tokens
 from pdtla.stage import Batch, Policy, State
@@ -48,6 +49,12 @@ class SequencePolicy(Policy):
         }
 
     def with_prompt(self, state: State, prompt: Batch) -> State:
+        shown, most = int(tf.reduce_max(prompt[specs.DEMO])), self._network.num_demos
+        if shown > most:
+            raise ValueError(
+                f"The policy was taught to be shown {most} demonstrations at most "
+                f"(MAX_DEMOS), got {shown}."
+            )
         tokens = prompt_tokens(self._network, prompt)
         return state | {"memory": self._memory.with_prompt(state["memory"], tokens)}
 

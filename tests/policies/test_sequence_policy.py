@@ -218,6 +218,14 @@ def test_new_demonstrations_take_the_place_of_the_old_and_leave_the_episode():
     tf.nest.map_structure(np.testing.assert_array_equal, once, twice)
 
 
+def test_more_demonstrations_than_were_taught_are_refused():
+    network = sequences.make_network(demos=2)
+    policy = SequencePolicy(network, CachedMemory(network), greedy=True)
+    prompt = sequences.random_prompt(network, demos=3)
+    with pytest.raises(ValueError, match=r"at most \(MAX_DEMOS\), got 3"):
+        policy.with_prompt(policy.initial_state(BATCH), prompt)
+
+
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_compiled_steps_compute_the_same(memory):
     network, observations, rewards, prompt = setting("stacked_demos")
