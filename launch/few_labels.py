@@ -3,9 +3,10 @@ r"""Compares what few action labels buy in continuous control, method by method.
     python -m launch.few_labels --env_id=halfcheetah --seeds=0,1,2,3,4
     python -m launch.few_labels --env_id=window-open --labels=noisy:128
 
-Expert episodes come without actions, labels from a pool of medium and random episodes
-(`--labels=medium:128,medium:5t`, transitions or whole trajectories), from a noisy
-expert and random ones (`noisy:128`) or from the expert's own (`expert:128`). In
+Expert episodes come without actions, labels from a pool of noisy episodes of the expert,
+at a third of its return, and random ones (`--labels=noisy:128,noisy:5t`, transitions or
+whole trajectories), of an early player's and random ones (`medium:128`), or from the
+expert's own (`expert:128`). In
 Meta-World the noisy script plays the pool, and methods are compared by their successes.
 A step whose result is up to date is skipped, so the same command goes on where it
 stopped.
@@ -30,11 +31,11 @@ _PRESET = flags.DEFINE_string(
     "preset", None, "Folder of gin files with the numbers, by default the family's."
 )
 _ENV_ID = flags.DEFINE_string(
-    "env_id", "halfcheetah", "halfcheetah, walker2d, hopper, or a task of Meta-World."
+    "env_id", "halfcheetah", "halfcheetah, walker2d, or a task of Meta-World."
 )
 _SEEDS = flags.DEFINE_list("seeds", "0", "Seeds of training and of the labels.")
 _LABELS = flags.DEFINE_list(
-    "labels", "medium:128,medium:5t", "Where labels come from, and how many."
+    "labels", "noisy:128,noisy:5t", "Where labels come from, and how many."
 )
 _METHODS = flags.DEFINE_list("methods", None, "Some of the methods; by default all.")
 _OUTPUT = flags.DEFINE_string(

@@ -1,5 +1,6 @@
 """`Family`, what the comparison with few labels knows of a family of environments."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -49,11 +50,11 @@ def family_of(env_id: str) -> Family:
 
 _MUJOCO = Family(
     preset="gin/presets/few_labels",
-    make_expert=mujoco_expert.MujocoExpert,
+    make_expert=functools.partial(mujoco_expert.MujocoExpert, level="steady"),
     pools={
         name: Pool(f"mujoco_dataset/{{}}-{mix}", {"MIX": mix})
         for name, mix in (
-            (EXPERT, "expert"),
+            (EXPERT, "steady"),
             ("medium", "medium-random"),
             ("noisy", "noisy-random"),
         )

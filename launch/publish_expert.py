@@ -17,6 +17,9 @@ _DIRECTORY = flags.DEFINE_string(
     "directory", str(mujoco_expert.CHECKPOINTS), "Where to, by default the package."
 )
 _EPISODES = flags.DEFINE_integer("episodes", 50, "Episodes that measure a policy.")
+_LEVEL = flags.DEFINE_string(
+    "level", None, "Publish the last policy alone, under this name."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -28,6 +31,7 @@ def main(argv: list[str]) -> None:
             command=_COMMAND.value,
             directory=_DIRECTORY.value,
             episodes=_EPISODES.value,
+            level=_LEVEL.value,
         )
     except ValueError as error:
         raise configs.ConfigError(configs.one_line(error)) from error

@@ -13,9 +13,11 @@ from pdtla.experts import collect, mujoco_expert, random_expert
 from pdtla.experts import expert as expert_lib
 
 _EXPERT, _MEDIUM, _RANDOM, _NOISY = "expert", "medium", "random", "noisy"
-# Deviation of the noise that leaves HalfCheetah's expert a twentieth of its return, on
-# states that a good player meets rather than on those of an early one.
-_NOISE = 0.3
+_STEADY = "steady"
+# Deviation of the noise that leaves the steady experts about a third of their return,
+# as D4RL's medium players have, on states that a good player meets rather than on
+# those of an early one.
+_NOISE = 0.5
 # Who plays the episodes of each mix, in turn. D4RL (Fu et al. 2020, arXiv 2004.07219)
 # has mixes of these names; its shares are of steps, these are of episodes.
 MIXES = {
@@ -26,6 +28,7 @@ MIXES = {
     "medium-random": (_MEDIUM, _RANDOM),
     "noisy-random": (_NOISY, _RANDOM),
     "random": (_RANDOM,),
+    "steady": (_STEADY,),
 }
 
 
@@ -124,7 +127,9 @@ class MujocoSettings(build_settings.BuildSettings):
         if policy == _EXPERT and expert is not None:
             return expert
         if policy == _NOISY:
-            return mujoco_expert.MujocoExpert(self.env_id, action_noise=_NOISE)
+            return mujoco_expert.MujocoExpert(
+                self.env_id, level=_STEADY, action_noise=_NOISE
+            )
         return mujoco_expert.MujocoExpert(
             self.env_id, level=policy, action_noise=self.action_noise
         )

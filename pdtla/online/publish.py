@@ -27,6 +27,7 @@ def publish(
     episodes: int = 50,
     replays: int = 5,
     search_episodes: int = 10,
+    level: str | None = None,
 ) -> dict[str, results_lib.Results]:
     """Measures and copies an expert, a medium player and what came before it.
 
@@ -40,6 +41,7 @@ def publish(
       episodes: that each policy is measured by, on evaluation levels.
       replays: number of policies "replay-0" and so on.
       search_episodes: that snapshots are measured by to find the medium one.
+      level: publish the run's last policy alone, under this name.
 
     Returns:
       The facts of every policy, by its name.
@@ -51,10 +53,13 @@ def publish(
     expert = run / "modules" / "policy"
     metadata = module_io.read_metadata(expert)
     env_id = metadata["env_id"]
-    early = _until_medium(run, env_id, metadata["mean"], search_episodes)
-    places = np.linspace(0, len(early) - 1, replays).round().astype(int)
-    chosen = {"expert": expert, "medium": early[-1]}
-    chosen |= {f"replay-{number}": early[place] for number, place in enumerate(places)}
+    if level is not None:
+        chosen = {level: expert}
+    else:
+        early = _until_medium(run, env_id, metadata["mean"], search_episodes)
+        places = np.linspace(0, len(early) - 1, replays).round().astype(int)
+        chosen = {"expert": expert, "medium": early[-1]}
+        chosen |= {f"replay-{number}": early[at] for number, at in enumerate(places)}
     facts = {}
     for name, source in chosen.items():
         metadata = module_io.read_metadata(source)

@@ -16,6 +16,7 @@ EXPERTS = {
     "hopper": 2500,
     "halfcheetah-dir": 900,
 }
+STEADY = ("halfcheetah", "walker2d")
 LEVELS = {"expert", "medium", *(f"replay-{number}" for number in range(5))}
 
 
@@ -37,7 +38,8 @@ def mean_return(episodes):
 
 @pytest.mark.parametrize("env_id", EXPERTS)
 def test_shipped_policies_are_complete_and_small(env_id):
-    assert set(mujoco_expert.levels(env_id)) == LEVELS
+    steady = {"steady"} if env_id in STEADY else set()
+    assert set(mujoco_expert.levels(env_id)) == LEVELS | steady
     expert = facts(env_id, "expert")["return_mean"]
     assert expert >= EXPERTS[env_id]
     assert 0.2 < facts(env_id, "medium")["return_mean"] / expert < 0.5
@@ -55,6 +57,21 @@ def test_policies_reach_their_recorded_return(env_id, level):
     error = recorded["return_standard_error"] * np.sqrt(50 / 4)
     slack = 4.0 * error + 0.02 * abs(recorded["return_mean"])
     assert abs(mean_return(episodes) - recorded["return_mean"]) < slack
+
+
+@pytest.mark.parametrize("env_id", STEADY)
+def test_steady_experts_bear_noise(env_id):
+    recorded = facts(env_id, "steady")["return_mean"]
+    returns = {
+        noise: mean_return(
+            play(mujoco_expert.MujocoExpert(env_id, "steady", noise), env_id, 4)
+        )
+        for noise in (0.0, 0.3, 0.5)
+    }
+    assert returns[0.0] == pytest.approx(recorded, rel=0.05)
+    assert returns[0.3] > 0.6 * recorded
+    # The noisy mix of datasets counts on a third.
+    assert 0.15 * recorded < returns[0.5] < 0.45 * recorded
 
 
 def test_noise_is_clipped_seeded_and_costs_return():

@@ -44,16 +44,16 @@ NUMBERS = {
 
 
 def test_labels_are_transitions_or_trajectories():
-    some = few_labels.parse_labels("medium:128", "hopper")
-    assert some.dataset == "mujoco_dataset/hopper-medium-random"
+    some = few_labels.parse_labels("medium:128", "walker2d")
+    assert some.dataset == "mujoco_dataset/walker2d-medium-random"
     assert some.macros == some.joint == {"NUM_EXAMPLES": 128}
-    whole = few_labels.parse_labels("expert:5t", "hopper")
-    assert whole.dataset == "mujoco_dataset/hopper-expert"
+    whole = few_labels.parse_labels("expert:5t", "walker2d")
+    assert whole.dataset == "mujoco_dataset/walker2d-steady"
     assert whole.macros == {"NUM_EXAMPLES": -1, "NUM_TRAJS": 5}
     assert whole.joint == {"NUM_EXAMPLES": -1, "LABELLED_NUM_TRAJS": 5}
     for text in ("medium", "medium:0", "other:128", "medium:5x"):
         with pytest.raises(configs.ConfigError, match="like noisy:128 or expert:5t"):
-            few_labels.parse_labels(text, "hopper")
+            few_labels.parse_labels(text, "walker2d")
 
 
 def test_labels_of_metaworld_come_from_the_noisy_script():
@@ -81,11 +81,11 @@ def test_scores_are_shares_of_cloning_with_all_labels():
 
 
 def test_methods_are_compared_on_the_simulator(tmp_path):
-    """On Hopper, with episodes of 30 steps and stages of 2 updates."""
+    """On Walker2d, with episodes of 30 steps and stages of 2 updates."""
     (tmp_path / "numbers").mkdir()
     for name, text in ({"common": COMMON} | NUMBERS).items():
         (tmp_path / "numbers" / f"{name}.gin").write_text(text)
-    command = [sys.executable, "-m", "launch.few_labels", "--env_id=hopper"]
+    command = [sys.executable, "-m", "launch.few_labels", "--env_id=walker2d"]
     command += [f"--preset={tmp_path / 'numbers'}", "--labels=medium:16"]
     command += ["--methods=vpt,lapo_plus", f"--output={tmp_path / 'out'}"]
     done = subprocess.run(
@@ -114,4 +114,4 @@ def test_methods_are_compared_on_the_simulator(tmp_path):
         assert np.size(results["rollouts"]["returns"]) == 3
     joint = results_lib.read_results(out / "seed-0/medium-16/joint/results.json")
     # The labels of one dataset, and beside them the other without its actions.
-    assert (joint["dataset"], joint["labels"]) == ("mujoco_dataset/hopper-expert", 16)
+    assert (joint["dataset"], joint["labels"]) == ("mujoco_dataset/walker2d-steady", 16)

@@ -1,4 +1,5 @@
 import json
+import pathlib
 
 import gin
 import numpy as np
@@ -43,12 +44,11 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "env_id",
-    ["halfcheetah", "walker2d", "hopper", "halfcheetah-vel", "halfcheetah-dir"],
+    "preset", pathlib.Path("gin/presets/experts").glob("*.gin"), ids=lambda p: p.stem
 )
-def test_presets_are_whole(env_id):
-    file = f"gin/presets/experts/{env_id.replace('-', '_')}.gin"
-    configs.parse_gin([file], [], roots=[train_lib.train_expert])
+def test_presets_are_whole(preset):
+    configs.parse_gin([str(preset)], [], roots=[train_lib.train_expert])
+    env_id = preset.stem.removesuffix("_steady").replace("_", "-")
     assert gin.query_parameter("ENV_ID/gin.macro.value") == env_id
 
 
@@ -136,6 +136,14 @@ def test_publishes_what_mujoco_expert_finds(run, tmp_path, monkeypatch):
     np.testing.assert_allclose(
         expert.act(env, env.current()), actor(env.current().observation), rtol=1e-5
     )
+
+
+def test_publishes_one_policy_under_a_name_of_its_own(run, tmp_path):
+    facts = publish.publish(
+        run, command="train", directory=tmp_path, episodes=2, level="steady"
+    )
+    assert set(facts) == {"steady"} and facts["steady"]["level"] == "steady"
+    assert [path.name for path in (tmp_path / "hopper").iterdir()] == ["steady"]
 
 
 def test_experts_of_tasks_are_measured_by_their_goals(tmp_path):
