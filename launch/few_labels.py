@@ -3,11 +3,11 @@ r"""Compares what few action labels buy in continuous control, method by method.
     python -m launch.few_labels --env_id=halfcheetah --seeds=0,1,2,3,4
     python -m launch.few_labels --env_id=window-open --labels=noisy:128
 
-Expert episodes come without actions, labels from a pool of noisy episodes of the expert,
+Expert episodes come without actions, labels from a pool of the expert's noisy episodes,
 at a third of its return, and random ones (`--labels=noisy:128,noisy:5t`, transitions or
-whole trajectories), of an early player's and random ones (`medium:128`), or from the
-expert's own (`expert:128`). In
-Meta-World the noisy script plays the pool, and methods are compared by their successes.
+whole trajectories), from an early player's and random ones (`medium:128`), or from the
+expert's own (`expert:128`). In Meta-World the noisy script plays the pool, and methods
+are compared by their successes.
 A step whose result is up to date is skipped, so the same command goes on where it
 stopped.
 """

@@ -18,10 +18,10 @@ class MujocoExpert(expert.Expert):
     Each level is a directory of `checkpoints/<task>`: "expert", "medium" at about a
     third of the expert's return, "replay-0" to "replay-4", from the beginning of
     training to the medium player, and for some tasks "steady", an expert that bears
-    noise on its actions (the others fall over). Their `facts.json` tells what they score and which
-    command made them. Those of a family of tasks see the goal of the level. The policy
-    is loaded by the first action, so that an expert travels to other processes by its
-    name.
+    noise on its actions (the others fall over). Their `facts.json` tells what they
+    score and which command made them. Those of a family of tasks see the goal of the
+    level. The policy is loaded by the first action, so that an expert travels to other
+    processes by its name.
 
     Args:
       env_id: a task, or a name that `locomotion.task_name` resolves.
