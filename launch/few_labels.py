@@ -64,6 +64,7 @@ class Labels(NamedTuple):
       dataset: name of their dataset.
       macros: how many, for a run on that dataset.
       joint: the same for a joint run.
+      numbers: the preset's file for a joint run, "lam_few" for single transitions.
     """
 
     text: str
@@ -71,6 +72,7 @@ class Labels(NamedTuple):
     dataset: str
     macros: dict[str, int]
     joint: dict[str, int]
+    numbers: str
 
 
 class Study:
@@ -185,7 +187,7 @@ class Study:
         self._train(
             model,
             "lam_and_action_decoder",
-            "lam",
+            labels.numbers,
             files=files,
             LABELLED_DATASET_NAME=labels.dataset,
             **labels.joint,
@@ -231,9 +233,10 @@ def parse_labels(text: str, env_id: str) -> Labels:
             dataset,
             whole | {"NUM_TRAJS": number},
             whole | {"LABELLED_NUM_TRAJS": number},
+            "lam",
         )
     few = {"NUM_EXAMPLES": number}
-    return Labels(text, pool, dataset, few, few)
+    return Labels(text, pool, dataset, few, few, "lam_few")
 
 
 def references(chain: chain_lib.Chain, env_id: str) -> dict[str, list[float]]:

@@ -37,7 +37,7 @@ build.build.num_workers = 1     # a process of its own takes longer to begin
 NUMBERS = {
     "data": DATA,
     "policy": "NUM_UPDATES = 2\nRUN_EVAL_ROLLOUTS = True\n",
-    "lam": "include 'gin/vq/none.gin'\nLATENT_DIM = 3\nNUM_UPDATES = 2\n",
+    "lam_few": "include 'gin/vq/none.gin'\nLATENT_DIM = 2\nNUM_UPDATES = 2\n",
     "vpt": "NUM_UPDATES = 2\n",
     "action_decoder": "NUM_UPDATES = 2\n",
 }
