@@ -34,7 +34,6 @@ _METHODS = flags.DEFINE_list("methods", None, "Some of the methods; by default a
 _OUTPUT = flags.DEFINE_string("output", "results/prompting", "Of the results.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data/prompting", "Of the dataset.")
 
-_PROMPTED = ["gin/data/prompted.gin", "gin/data/few_shot.gin"]
 _FEW_SHOT = ["gin/data/few_shot.gin"]
 _MOST = 4  # demonstrations
 _WHOLE = {"DEMO_LEN": 200, "PROMPT_SEGMENT": "full"}
@@ -159,7 +158,7 @@ class Study:
         )
 
     def _oracle(self, name: str) -> None:
-        self._train(name, "dt", "transformer", files=_PROMPTED)
+        self._train(name, "dt", "transformer", files=_FEW_SHOT)
 
     def _bc_labels(self, name: str) -> None:
         self._train(name, "bc", "policy_few", **self._few)

@@ -29,6 +29,8 @@ class Labeller:
     Attributes:
       num_frames: T, the observations of a window.
       window: spec of a window.
+      vq: the quantizer, or None.
+      decoder: from latents to actions, or None.
       future: K, how many of them follow o_t: 1 but for hierarchical models.
       fields: spec of one step of every field that `label` returns.
       fingerprint: hex digest of the modules' weights and of the settings.
@@ -46,13 +48,13 @@ class Labeller:
         self._latent = latent
         directories = {"idm": _module(run, "idm")}
         self._idm = load_module(directories["idm"])
-        self._vq = self._decoder = None
+        self.vq = self.decoder = None
         if _module(run, "vq").exists():
             directories["vq"] = _module(run, "vq")
-            self._vq = load_module(directories["vq"])
+            self.vq = load_module(directories["vq"])
         if decoder_run or _module(run, "decoder").exists():
             directories["decoder"] = _module(decoder_run or run, "decoder")
-            self._decoder = load_module(directories["decoder"])
+            self.decoder = load_module(directories["decoder"])
             self._check_decoder(decoder_run or run)
         shape = tuple(self._idm.get_build_config()["input_shape"][1:])
         dtype = "uint8" if len(shape) == 4 else "float32"
@@ -77,24 +79,24 @@ class Labeller:
         if self._idm.over_windows:  # the latent of the last transition
             latent = latent[:, -1]
         labels = {}
-        if self._vq is not None:
-            code = self._vq(latent)
+        if self.vq is not None:
+            code = self.vq(latent)
             if "codes" in code:
                 labels[specs.LATENT_CODE] = code["codes"]
             if self._latent == "quantized":
                 latent = code["quantized"]
         labels[specs.LATENT_ACTION] = latent
-        if self._decoder is not None:
+        if self.decoder is not None:
             now = self.num_frames - 1 - self.future
-            params = self._decoder(latent, observation[:, now : now + 1])
-            labels[specs.ACTION] = self._decoder.distribution.mode(params)
+            params = self.decoder(latent, observation[:, now : now + 1])
+            labels[specs.ACTION] = self.decoder.distribution.mode(params)
         return labels
 
     def _check_decoder(self, run: str) -> None:
-        if self._decoder.input_dim != self._idm.output_dim:
+        if self.decoder.input_dim != self._idm.output_dim:
             raise ValueError(
                 f"The decoder of {run} takes latents of width "
-                f"{self._decoder.input_dim}; this IDM's have {self._idm.output_dim}."
+                f"{self.decoder.input_dim}; this IDM's have {self._idm.output_dim}."
             )
 
     def _field_specs(self) -> dict[str, specs.ArraySpec]:
@@ -106,10 +108,10 @@ class Labeller:
         }
         if specs.LATENT_CODE in fields:
             fields[specs.LATENT_CODE] = dataclasses.replace(
-                fields[specs.LATENT_CODE], num_values=self._vq.num_codes
+                fields[specs.LATENT_CODE], num_values=self.vq.num_codes
             )
-        if self._decoder is not None:
-            fields[specs.ACTION] = self._decoder.distribution.action_spec()
+        if self.decoder is not None:
+            fields[specs.ACTION] = self.decoder.distribution.action_spec()
         return fields
 
 

@@ -9,9 +9,7 @@ from pdtla import specs
 from pdtla.latent_actions.labeller import Labeller
 from pdtla.layers.action_distributions import ActionDistribution, Deterministic
 from pdtla.layers.latent_codes import LatentCodes
-from pdtla.layers.module_io import load_module
 from pdtla.policies.decision_transformer import DecisionTransformer
-from pdtla.policies.latent_behavioral_cloning import load_decoder
 from pdtla.policies.latent_sequence_policy import LatentSequencePolicy, label_prompt
 from pdtla.policies.retrieval import RetrievalPolicy
 from pdtla.stage import Policy
@@ -58,7 +56,7 @@ class LatentDecisionTransformer(DecisionTransformer):
         self.label_run = label_run
         self.decoder_run = decoder_run
         self.hindsight = hindsight
-        self.decoder = None
+        self.labeller = None
 
     @property
     def imitated(self) -> str:
@@ -66,17 +64,10 @@ class LatentDecisionTransformer(DecisionTransformer):
 
     def build(self, element_spec: specs.ElementSpec) -> None:
         super().build(element_spec)
-        if self.label_run is None:
-            return
-        self._labeller = Labeller(self.label_run)
-        self._check_labels(element_spec[self.imitate])
-        if self.imitate == specs.ACTION:
-            return
-        width = element_spec[specs.LATENT_ACTION].shape[-1]
-        self.decoder = load_decoder(self.decoder_run or self.label_run, width)
-        if self.imitate == specs.LATENT_CODE:
-            self.vq = load_module(f"{self.label_run}/modules/vq")
-            self.vq.trainable = False
+        if self.label_run is not None:
+            # No layer: checkpoints leave it alone, and evaluations may name another.
+            self.labeller = Labeller(self.label_run, self.decoder_run)
+            self._check_labels(element_spec[self.imitate])
 
     def _actions(
         self, element_spec: specs.ElementSpec
@@ -92,25 +83,26 @@ class LatentDecisionTransformer(DecisionTransformer):
 
     def _check_labels(self, spec: specs.ArraySpec) -> None:
         """Holds the model to what it is said to have labelled."""
-        made = self._labeller.fields.get(self.imitate)
+        made = self.labeller.fields.get(self.imitate)
         if made is None or made.shape != spec.shape[1:]:
             raise ValueError(
-                f"{self.label_run} infers {self._labeller.fields}, which is not the "
+                f"{self.label_run} infers {self.labeller.fields}, which is not the "
                 f"{self.imitate} {spec.shape[1:]} of the dataset."
             )
 
     def modules(self) -> dict[str, keras.layers.Layer]:
         modules = super().modules()
-        if self.decoder is not None:
-            modules["decoder"] = self.decoder
+        decoder = self.labeller and self.labeller.decoder
+        if decoder is not None and self.imitate != specs.ACTION:
+            modules["decoder"] = decoder
         return modules
 
     def policy(self, greedy: bool = True) -> Policy | None:
-        if self.label_run is None:
+        if self.labeller is None or self.labeller.decoder is None:
             return None
         if self.retrieval:
             label = functools.partial(
-                label_prompt, labeller=self._labeller, label=self.imitate
+                label_prompt, labeller=self.labeller, label=self.imitate
             )
             return RetrievalPolicy(self.features, label, self._act)
         return LatentSequencePolicy(
@@ -119,7 +111,7 @@ class LatentDecisionTransformer(DecisionTransformer):
             greedy,
             self.target_return,
             self.is_small,
-            labeller=self._labeller,
+            labeller=self.labeller,
             label=self.imitate,
             act=self._act,
             hindsight=self.hindsight,
@@ -127,9 +119,9 @@ class LatentDecisionTransformer(DecisionTransformer):
 
     def _act(self, action: tf.Tensor, observation: tf.Tensor) -> tf.Tensor:
         """The environment's action for one of the network, at o_t `[B, ...]`."""
-        if self.decoder is None:
+        if self.imitate == specs.ACTION:
             return action
         if self.imitate == specs.LATENT_CODE:
-            action = self.vq.codes_to_latent(action)
-        params = self.decoder(action, observation[:, None])
-        return self.decoder.distribution.mode(params)
+            action = self.labeller.vq.codes_to_latent(action)
+        decoder = self.labeller.decoder
+        return decoder.distribution.mode(decoder(action, observation[:, None]))

@@ -43,6 +43,8 @@ CONTEXT_LEN = 1
 NUM_UPDATES = 2
 """
 TRANSFORMER = """
+include 'gin/data/prompted.gin'
+
 CONTEXT_LEN = 4
 CONTEXT_WINDOW = 2
 MAX_DEMOS = 4
