@@ -14,11 +14,11 @@ import pathlib
 import sys
 from typing import Any, NamedTuple
 
-import numpy as np
 from absl import app, flags
 
 from launch import chain as chain_lib
-from pdtla.analysis import aggregate, files
+from launch import prompting_table
+from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.experts import mujoco_expert
 from pdtla.rollouts import evaluator as evaluator_lib
@@ -164,24 +164,6 @@ class Study:
         self._train(name, "bc", "policy_few", **self._few)
 
 
-class Episodes(NamedTuple):
-    """Returns of one seed's episodes, `[N]`, and their tasks, `[N]`."""
-
-    returns: np.ndarray
-    levels: np.ndarray
-
-    def by_task(self) -> np.ndarray:
-        """Mean return of each task, in the order of the tasks."""
-        tasks, which = np.unique(self.levels, return_inverse=True)
-        sums = np.bincount(which, self.returns, len(tasks))
-        return sums / np.bincount(which)
-
-    @classmethod
-    def of(cls, section: results_lib.Results) -> "Episodes":
-        """The episodes of the section `rollouts` of results."""
-        return cls(*(np.ravel(section[name]) for name in ("returns", "levels")))
-
-
 def references(chain: chain_lib.Chain) -> dict[str, results_lib.Results]:
     """Episodes of random actions and of the expert, which is told the task."""
     path = chain.directory / "references.json"
@@ -205,75 +187,18 @@ def references(chain: chain_lib.Chain) -> dict[str, results_lib.Results]:
     return sections
 
 
-def make_rows(found: dict[tuple[str, str], list[Episodes]]) -> list[dict]:
-    """One row for a method and what it was shown.
-
-    The score is (return - random) / (oracle with most demonstrations - random), the
-    gain the difference to the same method without demonstrations, task by task; both
-    have intervals over tasks, within seeds.
-    """
-    tasks = {key: [each.by_task() for each in seeds] for key, seeds in found.items()}
-    random = np.mean(np.concatenate(tasks["random", "-"]))
-    full = tasks.get(("oracle", str(_MOST)))
-    rows = []
-    for (method, shown), values in tasks.items():
-        mean = aggregate.bootstrap_interval(values)
-        row = {
-            "method": method,
-            "prompt": shown,
-            "tasks": len(values[0]),
-            "seed_means": [float(seed.mean()) for seed in values],
-            "mean": mean.estimate,
-            "ci95": [mean.low, mean.high],
-        }
-        if full is not None:
-            full_mean = np.mean(np.concatenate(full))
-            row["score"] = float((mean.estimate - random) / (full_mean - random))
-        without = tasks.get((method, "0"))
-        if without is not None and shown != "0":
-            pairs = zip(values, without, strict=True)
-            gain = aggregate.bootstrap_interval([a - b for a, b in pairs])
-            row["gain"] = gain.estimate
-            row["gain_ci95"] = [gain.low, gain.high]
-        rows.append(row)
-    return rows
-
-
-def table(rows: list[dict]) -> str:
-    """The rows as Markdown."""
-    lines = [
-        "| method | labels | demonstrations | return | 95% interval | gain "
-        "| 95% interval | score |",
-        "|---|---|---|---:|---|---:|---|---:|",
-    ]
-    for row in rows:
-        labels = METHODS[row["method"]].labels if row["method"] in METHODS else "-"
-        gain = between = ""
-        if "gain" in row:
-            gain, between = f"{row['gain']:+.1f}", _between(row["gain_ci95"])
-        score = f"{row['score']:.2f}" if "score" in row else ""
-        lines.append(
-            f"| `{row['method']}` | {labels} | {row['prompt']} | {row['mean']:.1f} "
-            f"| {_between(row['ci95'])} | {gain} | {between} | {score} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _between(interval: list[float]) -> str:
-    return f"{interval[0]:.1f} to {interval[1]:.1f}"
-
-
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
     methods = _METHODS.value or list(METHODS)
     if unknown := sorted(set(methods) - set(METHODS)):
         raise configs.ConfigError(f"--methods are of {list(METHODS)}, got {unknown}.")
+    labels = {name: method.labels for name, method in METHODS.items()}
     output = pathlib.Path(_OUTPUT.value)
     chain = chain_lib.Chain(_PRESET.value.rstrip("/"), _DATA_DIR.value, output)
     chain.build_dataset()
     found = {
-        (name, "-"): [Episodes.of(section)]
+        (name, "-"): [prompting_table.Episodes.of(section)]
         for name, section in references(chain).items()
     }
     for seed in _SEEDS.value:
@@ -286,10 +211,10 @@ def main(argv: list[str]) -> None:
                 macros = prompts.macros | method.macros
                 section = chain.evaluate(run, label, **macros)
                 key = (name, prompts.name)
-                found.setdefault(key, []).append(Episodes.of(section))
-        rows = make_rows(found)
+                found.setdefault(key, []).append(prompting_table.Episodes.of(section))
+        rows = prompting_table.make_rows(found, str(_MOST))
         results_lib.write_json(output / "summary.json", {"rows": rows})
-        text = table(rows)
+        text = prompting_table.table(rows, labels)
         files.write_atomically(output / "table.md", text.encode())
     sys.stdout.write(text)
 

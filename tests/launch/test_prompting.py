@@ -8,7 +8,7 @@ import commands
 import numpy as np
 import pytest
 
-from launch import prompting
+from launch import prompting_table
 from pdtla.analysis import results as results_lib
 
 COMMON = """
@@ -70,17 +70,18 @@ METHODS = "la_dt,pdtla,pdtla_predicted,vpt_pdt,retrieval_la,oracle"
 
 
 def episodes(returns, levels=(0, 0, 1)):
-    return prompting.Episodes(np.array(returns, np.float64), np.array(levels))
+    return prompting_table.Episodes(np.array(returns, np.float64), np.array(levels))
 
 
 def test_gains_are_differences_within_tasks():
-    rows = prompting.make_rows(
+    rows = prompting_table.make_rows(
         {
             ("random", "-"): [episodes([-10, -30, -40])],
             ("oracle", "4"): [episodes([0, 0, -10])],
             ("pdtla", "0"): [episodes([-14, -16, -25]), episodes([-5, -15, -15])],
             ("pdtla", "4"): [episodes([-9, -11, -15]), episodes([0, -4, -5])],
-        }
+        },
+        most="4",
     )
     rows = {(row["method"], row["prompt"]): row for row in rows}
     assert rows["random", "-"]["score"] == 0.0 and rows["oracle", "4"]["score"] == 1.0
@@ -92,7 +93,7 @@ def test_gains_are_differences_within_tasks():
     assert prompted["gain"] == pytest.approx(np.mean(gains))
     assert 5.0 <= prompted["gain_ci95"][0] < prompted["gain_ci95"][1] <= 10.0
     assert "gain" not in rows["pdtla", "0"]
-    lines = prompting.table(list(rows.values())).splitlines()
+    lines = prompting_table.table(list(rows.values()), {"pdtla": "few"}).splitlines()
     assert lines[5].startswith("| `pdtla` | few | 4 | -8.0 |")
 
 

@@ -183,7 +183,7 @@ def test_ctrl_c_stops_the_runs_and_the_same_command_goes_on(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
     found = rows(stdout)
     assert found["SEED=1"] == ("waiting", f"0/{updates}")
