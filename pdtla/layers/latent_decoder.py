@@ -79,6 +79,14 @@ class LatentDecoder(keras.layers.Layer):
             inputs = ops.concatenate([inputs, ops.cast(features, "float32")], axis=-1)
         return self.network(inputs, training=training)
 
+    def quiet(self) -> None:
+        """Brings the first outputs near 0, as policies learnt online should begin.
+
+        Source: Andrychowicz et al. 2021 (arXiv 2006.05990), section 3.2.
+        """
+        kernel = self.network.layers[-1].kernel
+        kernel.assign(0.01 * kernel)
+
     def get_config(self) -> dict:
         nested = {
             name: keras.saving.serialize_keras_object(getattr(self, name))

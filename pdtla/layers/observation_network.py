@@ -64,13 +64,16 @@ class ObservationNetwork(keras.layers.Layer):
         self.head.build(self.encoder.compute_output_shape(shape))
 
     def call(self, observation, training: bool = False):
+        return self.head(self.features(observation, training))
+
+    def features(self, observation, training: bool = False):
+        """What the encoder makes of the observations, float32 `[B, F]`."""
         observation = self.standardize(observation)
         if self.over_windows:
             inputs = to_float(observation, self.compute_dtype)
         else:
             inputs = self.frames(observation)
-        features = self.encoder(inputs, training=training)
-        return self.head(ops.cast(features, "float32"))
+        return ops.cast(self.encoder(inputs, training=training), "float32")
 
     def compute_output_shape(self, input_shape):
         if self.over_windows:

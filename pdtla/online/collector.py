@@ -55,8 +55,7 @@ class Collector:
           rng: draws the exploration.
         """
         shape = self._num_steps, self._env.num_envs
-        width = self._env.action_spec.shape
-        noise = rng.standard_normal((*shape, *width), np.float32)
+        noise = self._learner.agent.exploration.noise(rng, shape)
         steps, returns = [], []
         timestep = self._env.current()
         for now in noise:

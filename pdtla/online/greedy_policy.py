@@ -1,19 +1,19 @@
 """`GreedyPolicy`, an actor as rollouts want it."""
 
+import keras
 import tensorflow as tf
 
 from pdtla import stage
-from pdtla.layers.gaussian_actor import GaussianActor
 
 
 class GreedyPolicy(stage.Policy):
-    """Takes the mean action.
+    """Takes the most likely action.
 
     Args:
-      actor: a built actor.
+      actor: a built layer from observations to actions.
     """
 
-    def __init__(self, actor: GaussianActor):
+    def __init__(self, actor: keras.layers.Layer):
         self._actor = actor
 
     def initial_state(self, batch_size: int, seed: int = 0) -> stage.State:

@@ -1,6 +1,7 @@
 """`Ppo`, proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347)."""
 
 import dataclasses
+import functools
 import math
 from typing import NamedTuple
 
@@ -8,10 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pdtla.layers.gaussian_actor import GaussianActor
-from pdtla.layers.tanh_network import TanhNetwork
-
-_LOG_TWO_PI = math.log(2.0 * math.pi)
+from pdtla.online.agent import Agent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +37,14 @@ class PpoSettings:
 
 
 class Played(NamedTuple):
-    """Steps to learn from, float32.
+    """Steps to learn from.
 
     Attributes:
-      observation: `[B, D]`, raw.
-      action: `[B, A]`, as sampled, before any clipping.
-      log_prob: `[B]`, of the actions under the policy that sampled them.
-      advantage: `[B]`.
-      target: `[B]`, of the value.
+      observation: `[B, ...]`, raw.
+      action: float32 `[B, A]`, as sampled, before any clipping, or int32 `[B]`.
+      log_prob: float32 `[B]`, of the actions under the policy that sampled them.
+      advantage: float32 `[B]`.
+      target: float32 `[B]`, of the value.
     """
 
     observation: np.ndarray
@@ -57,55 +55,42 @@ class Played(NamedTuple):
 
 
 class Ppo:
-    """An actor, a critic and the update that improves both.
+    """An agent and the update that improves it.
 
     Args:
-      actor: a built policy; its normaliser serves the critic too.
-      critic: a built network from normalised observations to one value.
+      agent: an actor and a critic.
       optimizer: of all their weights.
       settings: what an update does.
     """
 
     def __init__(
-        self,
-        actor: GaussianActor,
-        critic: TanhNetwork,
-        optimizer: keras.optimizers.Optimizer,
-        settings: PpoSettings,
+        self, agent: Agent, optimizer: keras.optimizers.Optimizer, settings: PpoSettings
     ):
-        self.actor = actor
-        self.critic = critic
+        self.agent = agent
         self.optimizer = optimizer
         self.settings = settings
-        self._weights = actor.trainable_variables + critic.trainable_variables
+        actor = agent.actor.trainable_variables
+        self._weights = actor + agent.critic.trainable_variables
+        self._actor_weights = [weight.value for weight in actor]
         optimizer.build(self._weights)
+        compiled = functools.partial(tf.function, jit_compile=agent.jit_compile)
+        self.act = compiled(self._act)
+        self._prepare = compiled(agent.prepare)
+        self._observe = compiled(agent.observe)
+        self._learn = compiled(self._learn_from)
 
     @property
     def variables(self) -> list[tf.Variable]:
         """All that a checkpoint must hold."""
-        layers = self.actor.variables + self.critic.variables
-        return [each.value for each in layers + self.optimizer.variables]
-
-    @tf.function(jit_compile=True)
-    def act(self, observation: tf.Tensor, noise: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Samples actions.
-
-        Args:
-          observation: `[N, D]`, raw.
-          noise: standard normal, `[N, A]`.
-
-        Returns:
-          Actions `[N, A]`, their log probabilities `[N]` and the values of the
-          observations `[N]`.
-        """
-        normalized = self.actor.normalizer(observation)
-        mean, log_std = self.actor.parameters(normalized)
-        action = mean + tf.exp(log_std) * noise
-        value = self.critic(normalized)[:, 0]
-        return action, gaussian_log_prob(action, mean, log_std), value
+        variables = self.agent.variables + self.optimizer.variables
+        return [each.value for each in variables]
 
     def update(
-        self, played: Played, rng: np.random.Generator, learning_rate: float
+        self,
+        played: Played,
+        rng: np.random.Generator,
+        learning_rate: float,
+        critic_only: bool = False,
     ) -> dict[str, float]:
         """Learns from steps, then takes them into the statistics of observations.
 
@@ -113,6 +98,7 @@ class Ppo:
           played: the steps; B must be a multiple of the minibatch size.
           rng: shuffles them.
           learning_rate: of this update.
+          critic_only: leave the actor's weights as they are.
 
         Returns:
           Losses and diagnostics, means over the minibatches.
@@ -128,24 +114,31 @@ class Ppo:
         order = [rng.permutation(steps) for _ in range(self.settings.epochs)]
         order = np.concatenate(order).reshape(-1, size).astype(np.int32)
         self.optimizer.learning_rate.assign(learning_rate)
-        metrics = self._update(Played(*map(tf.constant, played)), tf.constant(order))
+        chunks = [
+            self._prepare(chunk)
+            for chunk in np.split(played.observation, steps // size)
+        ]
+        inputs = tf.nest.map_structure(lambda *each: tf.concat(each, 0), *chunks)
+        batches = Played(inputs, *map(tf.constant, played[1:]))
+        metrics = self._learn(batches, tf.constant(order), critic_only)
+        self._observe(played.observation)
         return {name: float(value) for name, value in metrics.items()}
 
     def losses(self, batch: Played) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """The objective of one minibatch, to be minimised, and diagnostics.
 
-        The observations of the batch are normalised already. Equations 7 and 9 of the
+        The observations of the batch are prepared already. Equations 7 and 9 of the
         paper, with advantages standardised within the minibatch.
         """
-        settings = self.settings
-        mean, log_std = self.actor.parameters(batch.observation)
-        log_ratio = gaussian_log_prob(batch.action, mean, log_std) - batch.log_prob
+        settings, exploration = self.settings, self.agent.exploration
+        params, value = self.agent.evaluate(batch.observation)
+        log_ratio = exploration.log_prob(params, batch.action) - batch.log_prob
         ratio = tf.exp(log_ratio)
         advantage = standardized(batch.advantage)
         policy_loss = clipped_loss(ratio, advantage, settings.clip)
-        error = self.critic(batch.observation)[:, 0] - batch.target
+        error = value - batch.target
         value_loss = 0.5 * tf.reduce_mean(tf.square(error))
-        entropy = tf.reduce_sum(log_std + 0.5 * (1.0 + _LOG_TWO_PI))
+        entropy = exploration.entropy(params)
         loss = policy_loss + settings.value_weight * value_loss
         loss -= settings.entropy_weight * entropy
         outside = tf.abs(ratio - 1.0) > settings.clip
@@ -158,11 +151,25 @@ class Ppo:
             "clipped": tf.reduce_mean(tf.cast(outside, tf.float32)),
         }
 
-    @tf.function(jit_compile=True)
-    def _update(self, played: Played, order: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _act(self, observation: tf.Tensor, noise: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Samples actions.
+
+        Args:
+          observation: `[N, ...]`, raw.
+          noise: the exploration's, `[N, A]`.
+
+        Returns:
+          Actions `[N, A]` or `[N]`, their log probabilities `[N]` and the values of the
+          observations `[N]`.
+        """
+        params, value = self.agent.evaluate(self.agent.prepare(observation))
+        action = self.agent.exploration.sample(params, noise)
+        return action, self.agent.exploration.log_prob(params, action), value
+
+    def _learn_from(
+        self, batches: Played, order: tf.Tensor, critic_only: bool
+    ) -> dict[str, tf.Tensor]:
         """All minibatches, `order` `[M, minibatch_size]`, in one compiled loop."""
-        normalized = self.actor.normalizer(played.observation)
-        batches = played._replace(observation=normalized)
         names = ("policy_loss", "value_loss", "entropy", "kl", "clipped")
         sums = dict.fromkeys(names, tf.constant(0.0))
         done, kl = tf.constant(0), tf.constant(0.0)
@@ -177,34 +184,27 @@ class Ppo:
         def step(done, kl, sums):
             del kl
             rows = order[done]
-            batch = Played(*(tf.gather(field, rows) for field in batches))
-            metrics = self._descend(batch)
+            batch = tf.nest.map_structure(lambda each: tf.gather(each, rows), batches)
+            metrics = self._descend(batch, critic_only)
             sums = {name: sums[name] + metrics[name] for name in names}
             return done + 1, metrics["kl"], sums
 
         done, kl, sums = tf.while_loop(go_on, step, (done, kl, sums))
-        self.actor.normalizer.update(played.observation)
         count = tf.cast(done, tf.float32)
         return {name: sums[name] / count for name in names} | {"minibatches": count}
 
-    def _descend(self, batch: Played) -> dict[str, tf.Tensor]:
+    def _descend(self, batch: Played, critic_only: bool) -> dict[str, tf.Tensor]:
         weights = [weight.value for weight in self._weights]
+        before = [tf.identity(weight) for weight in self._actor_weights]
         with tf.GradientTape() as tape:
             loss, metrics = self.losses(batch)
         gradients = tape.gradient(loss, weights)
         gradients, _ = tf.clip_by_global_norm(gradients, self.settings.max_grad_norm)
         self.optimizer.apply(gradients, self._weights)
+        if critic_only:  # the optimizer's averages know the actor's gradients then
+            for weight, value in zip(self._actor_weights, before, strict=True):
+                weight.assign(value)
         return metrics
-
-
-def gaussian_log_prob(
-    action: tf.Tensor, mean: tf.Tensor, log_std: tf.Tensor
-) -> tf.Tensor:
-    """Log densities `[B]` of actions `[B, A]` under independent normal components."""
-    standard = (action - mean) * tf.exp(-log_std)
-    return -tf.reduce_sum(
-        0.5 * tf.square(standard) + log_std + 0.5 * _LOG_TWO_PI, axis=-1
-    )
 
 
 def clipped_loss(ratio: tf.Tensor, advantage: tf.Tensor, clip: float) -> tf.Tensor:

@@ -84,7 +84,7 @@ def load_decoder(run: str, latent_dim: int) -> keras.layers.Layer:
     if decoder.input_dim != latent_dim:
         raise ValueError(
             f"The decoder of {run} takes latents of width {decoder.input_dim}; "
-            f"the dataset's latents have width {latent_dim}."
+            f"those here have width {latent_dim}."
         )
     decoder.trainable = False
     return decoder

@@ -111,7 +111,8 @@ class Evaluator:
         """Evaluates a stage in every mode, or a bare policy as it is.
 
         Args:
-          policy: what acts; a stage gives a policy for each mode.
+          policy: what acts; a stage, or an agent that learns online, gives a policy
+            for each mode.
           step: training step, for the log.
 
         Returns:
@@ -169,7 +170,7 @@ class Evaluator:
         return headline
 
     def _policies(self, policy: Policy | Stage) -> dict[str, Policy]:
-        if not isinstance(policy, Stage):
+        if isinstance(policy, Policy):
             return {self.modes[0]: policy}
         policies = {mode: policy.policy(greedy=mode == GREEDY) for mode in self.modes}
         if None in policies.values():

@@ -3,21 +3,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pdtla.layers import gaussian_actor, tanh_network
-from pdtla.online import ppo
+from pdtla import specs
+from pdtla.layers import gaussian_actor
+from pdtla.online import gaussian_agent, ppo
 
 RNG = np.random.default_rng(0)
 
 
 def make(seed=0, **settings):
     keras.utils.set_random_seed(seed)
-    actor = gaussian_actor.GaussianActor(2, (8,))
-    actor.build((None, 3))
-    critic = tanh_network.TanhNetwork(1, (8,))
-    critic.build((None, 3))
+    agent = gaussian_agent.GaussianAgent(
+        specs.ArraySpec((3,), "float32"),
+        specs.ArraySpec((2,), "float32"),
+        make_actor=gaussian_actor.GaussianActor,
+        widths=(8,),
+    )
     optimizer = keras.optimizers.Adam(1e-2)
     defaults = {"epochs": 1, "minibatch_size": 16}
-    return ppo.Ppo(actor, critic, optimizer, ppo.PpoSettings(**defaults | settings))
+    return ppo.Ppo(agent, optimizer, ppo.PpoSettings(**defaults | settings))
 
 
 def played(learner, steps=64):
@@ -26,17 +29,6 @@ def played(learner, steps=64):
     action, log_prob, _ = learner.act(observation, noise)
     advantage, target = RNG.normal(size=(2, steps)).astype(np.float32)
     return ppo.Played(observation, action.numpy(), log_prob.numpy(), advantage, target)
-
-
-def test_log_probability_is_that_of_the_normal_distribution():
-    action, mean = RNG.normal(size=(2, 5, 3))
-    log_std = RNG.normal(size=3)
-    std = np.exp(log_std)
-    density = np.exp(-0.5 * ((action - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
-    np.testing.assert_allclose(
-        ppo.gaussian_log_prob(*map(tf.constant, (action, mean, log_std))),
-        np.log(density.prod(axis=1)),
-    )
 
 
 def test_clipped_loss_by_hand():
@@ -56,22 +48,24 @@ def test_samples_have_the_probability_they_are_given():
     learner = make()
     observation = RNG.normal(size=(4, 3)).astype(np.float32)
     noise = RNG.normal(size=(4, 2)).astype(np.float32)
-    learner.actor.log_std.assign([0.3, -0.4])
+    learner.agent.actor.log_std.assign([0.3, -0.4])
     action, log_prob, value = learner.act(observation, noise)
-    mean, log_std = learner.actor.parameters(observation)
+    mean, log_std = learner.agent.actor.parameters(observation)
     np.testing.assert_allclose(
         action, mean + np.exp([0.3, -0.4]) * noise, rtol=1e-5, atol=1e-6
     )
-    expected = ppo.gaussian_log_prob(action, mean, log_std)
+    expected = learner.agent.exploration.log_prob((mean, log_std), action)
     np.testing.assert_allclose(log_prob, expected, rtol=1e-5)
-    np.testing.assert_allclose(value, learner.critic(observation)[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(
+        value, learner.agent.critic(observation)[:, 0], rtol=1e-5
+    )
 
 
 def test_loss_before_any_change_by_hand():
     learner = make(entropy_weight=0.1, value_weight=0.7)
     batch = played(learner)
     loss, metrics = learner.losses(batch)
-    value = learner.critic(batch.observation).numpy()[:, 0]
+    value = learner.agent.critic(batch.observation).numpy()[:, 0]
     value_loss = 0.5 * np.mean((value - batch.target) ** 2)
     entropy = np.log(2 * np.pi * np.e)  # two components of deviation 1
     # All ratios are 1, and standardised advantages have the mean 0.
@@ -91,17 +85,21 @@ def test_compiled_update_equals_one_step_at_a_time():
             batch = ppo.Played(*(tf.constant(field[rows]) for field in steps))
             with tf.GradientTape() as tape:
                 loss, _ = plain.losses(batch)
-            weights = plain.actor.trainable_variables + plain.critic.trainable_variables
+            weights = (
+                plain.agent.actor.trainable_variables
+                + plain.agent.critic.trainable_variables
+            )
             gradients = tape.gradient(loss, [weight.value for weight in weights])
             gradients, _ = tf.clip_by_global_norm(gradients, 0.5)
             plain.optimizer.apply(gradients, weights)
     for one, two in zip(
-        compiled.actor.trainable_variables + compiled.critic.trainable_variables,
-        plain.actor.trainable_variables + plain.critic.trainable_variables,
+        compiled.agent.actor.trainable_variables
+        + compiled.agent.critic.trainable_variables,
+        plain.agent.actor.trainable_variables + plain.agent.critic.trainable_variables,
         strict=True,
     ):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
-    normalizer = compiled.actor.normalizer
+    normalizer = compiled.agent.actor.normalizer
     np.testing.assert_allclose(
         normalizer.mean, steps.observation.mean(axis=0), rtol=1e-5
     )
@@ -113,9 +111,9 @@ def test_update_makes_good_actions_likelier():
     steps = played(learner)
     good = steps.action[:, 0] > 0.0
     steps = steps._replace(advantage=np.where(good, 1.0, -1.0).astype(np.float32))
-    before = learner.actor(steps.observation)
+    before = learner.agent.actor(steps.observation)
     learner.update(steps, np.random.default_rng(0), 1e-2)
-    after = learner.actor(steps.observation)
+    after = learner.agent.actor(steps.observation)
     assert float(tf.reduce_mean(after[:, 0] - before[:, 0])) > 0.05
 
 
@@ -126,6 +124,21 @@ def test_target_kl_stops_an_update():
     assert metrics["minibatches"] == 80 and metrics["kl"] > 0.05
     metrics = held.update(steps, np.random.default_rng(0), 3e-2)
     assert 1 < metrics["minibatches"] < 40
+
+
+def test_the_critic_learns_alone_when_it_is_told_to():
+    learner = make(epochs=3)
+    before = [weight.numpy() for weight in learner.agent.actor.trainable_variables]
+    steps = played(learner)
+    value = learner.agent.evaluate(learner.agent.prepare(steps.observation))[1]
+    error = float(tf.reduce_mean(tf.square(value - steps.target)))
+    metrics = learner.update(steps, np.random.default_rng(0), 1e-2, critic_only=True)
+    for weight, old in zip(
+        learner.agent.actor.trainable_variables, before, strict=True
+    ):
+        np.testing.assert_array_equal(weight, old)
+    assert metrics["kl"] == pytest.approx(0.0, abs=1e-6)
+    assert 2.0 * metrics["value_loss"] < error
 
 
 def test_minibatches_must_divide_the_steps():
