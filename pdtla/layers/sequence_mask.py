@@ -55,13 +55,14 @@ def cache_mask(slot, age, slots: int, late: tuple[bool, ...], window: int, limit
       bool `[B, 1, k, S * k]`.
     """
     late, order = np.asarray(late, "int32"), np.arange(len(late))
-    blocks = ((slot - np.arange(slots, dtype="int32")) % slots)[:, None]  # [S, 1], ago
+    # Of the ring that begins with the newest block.
+    blocks = (-np.arange(slots, dtype="int32") % slots)[:, None]  # [S, 1], ago
     ago = (blocks + late)[None]  # [1, S, k], in steps
     sooner = (blocks > 0)[None] | (order[:, None, None] >= order)
     seen = (ago - late[:, None, None] < window) & sooner  # [k, S, k]
     itself = (blocks == 0)[None] & (order[:, None, None] == order)
     # All but the age is the same in all environments: one comparison an element.
-    ago = ops.where(itself, -1, ops.where(seen, ago, _NEVER))
-    ago = ops.reshape(ago, (1, 1, len(late), slots * len(late)))
+    ago = np.where(itself, -1, np.where(seen, ago, _NEVER)).reshape(len(late), -1)
+    ago = ops.roll(ops.convert_to_tensor(ago), slot * len(late), axis=1)
     last = age if limit is None else ops.minimum(age, limit)
     return ago <= last[:, None, None, None]

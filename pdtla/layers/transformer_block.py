@@ -1,6 +1,7 @@
 """`TransformerBlock`, one pre-norm layer of a transformer."""
 
 import keras
+from keras import ops
 
 from pdtla.layers.self_attention import SelfAttention
 
@@ -44,7 +45,7 @@ class TransformerBlock(keras.layers.Layer):
             epsilon=1e-6, name="mlp_norm", **policy
         )
         self.widen = keras.layers.Dense(
-            self.widening * width, activation="gelu", name="widen", **policy
+            self.widening * width, activation=_gelu, name="widen", **policy
         )
         self.narrow = keras.layers.Dense(width, name="narrow", **policy)
         self.drop = keras.layers.Dropout(self.dropout, **policy)
@@ -84,3 +85,8 @@ class TransformerBlock(keras.layers.Layer):
             "widening": self.widening,
             "dropout": self.dropout,
         }
+
+
+def _gelu(x):
+    """GELU by the error function; by its complement XLA takes three times as long."""
+    return 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5))
