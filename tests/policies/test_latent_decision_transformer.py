@@ -192,6 +192,26 @@ def test_rollouts_equal_one_pass_over_what_is_remembered(lam, hindsight):
         np.testing.assert_allclose(actions[t], np.clip(decoded, -1, 1), atol=1e-6)
 
 
+@pytest.mark.parametrize("memory", ["ring", "refresh"])
+def test_the_compiled_step_takes_the_same_actions(lam, memory):
+    policy = make(lam, memory=memory).policy()
+    assert policy.jit_compile
+    observation = sequences.random_observations(steps=STEPS)
+    first = np.zeros((STEPS, BATCH), bool)
+    first[0] = first[5, 1] = True
+    played = []
+    for jit_compile in (False, True):
+        step = tf.function(policy.step, jit_compile=jit_compile)
+        state = policy.with_prompt(policy.initial_state(BATCH), make_prompt())
+        actions = []
+        for t in range(STEPS):
+            action, state = step(observation[:, t], tf.constant(first[t]), state)
+            actions.append(action)
+        played.append(np.stack(actions))
+    assert np.ptp(played[0], axis=(0, 1)).min() > 1e-3
+    np.testing.assert_allclose(*played, atol=1e-4)
+
+
 def test_inferred_actions_are_imitated_without_a_decoder(lam):
     """The labels of a supervised inverse model (VPT)."""
     action = specs.ArraySpec((ACTIONS,), "float32", minimum=-1.0, maximum=1.0)
