@@ -86,12 +86,15 @@ class Chain:
         keras.backend.clear_session()
         return results
 
-    def evaluate(self, run: str, name: str, **bindings: Any) -> results_lib.Results:
+    def evaluate(
+        self, run: str, name: str, files: Sequence[str] = (), **bindings: Any
+    ) -> results_lib.Results:
         """Rolls a run's policy out, or returns the outcome of the last time.
 
         Args:
           run: the finished run.
           name: of the outcome, in the run's workdir.
+          files: gin files that replace parts of the run's configuration.
           **bindings: macros that replace those of the run's configuration.
 
         Returns:
@@ -101,6 +104,7 @@ class Chain:
         path = workdir / "evaluations" / f"{name}.json"
         settings = {
             "config": (workdir / "config.gin").read_text(),
+            "files": list(files),
             "bindings": [f"{key} = {value!r}" for key, value in bindings.items()],
         }
         if path.exists():
@@ -108,7 +112,8 @@ class Chain:
             if stored["settings"] == settings:
                 return stored["rollouts"]
         section = self._timed(
-            f"{run}, {name}", lambda: _evaluated(workdir, settings["bindings"])
+            f"{run}, {name}",
+            lambda: _evaluated(workdir, settings["files"], settings["bindings"]),
         )
         path.parent.mkdir(exist_ok=True)
         results_lib.write_json(path, {"settings": settings, "rollouts": section})
@@ -196,8 +201,10 @@ class Chain:
         return result
 
 
-def _evaluated(workdir: pathlib.Path, bindings: list[str]) -> results_lib.Results:
-    run = trained_run.load_run(str(workdir), [], bindings)
+def _evaluated(
+    workdir: pathlib.Path, files: list[str], bindings: list[str]
+) -> results_lib.Results:
+    run = trained_run.load_run(str(workdir), files, bindings)
     evaluator = trained_run.make_evaluator(run)
     evaluation = evaluator(run.stage, run.step)
     levels = evaluation.rollouts[evaluator.modes[0]].levels

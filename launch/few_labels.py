@@ -21,10 +21,10 @@ from absl import app, flags
 
 from launch import chain as chain_lib
 from launch import few_labels_family as family_lib
+from launch import references
 from pdtla.analysis import aggregate, files
 from pdtla.analysis import results as results_lib
 from pdtla.experts import random_expert
-from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.training import configs
 
 _PRESET = flags.DEFINE_string(
@@ -239,27 +239,6 @@ def parse_labels(text: str, env_id: str) -> Labels:
     return Labels(text, pool, dataset, few, few, "lam_few")
 
 
-def references(chain: chain_lib.Chain, env_id: str) -> dict[str, list[float]]:
-    """Outcomes of random actions and of the expert on the evaluation levels."""
-    family = family_lib.family_of(env_id)
-    path = chain.directory / "references.json"
-    if path.exists():
-        return results_lib.read_json(path)
-    evaluator = chain.make(evaluator_lib.Evaluator, macros={"ENV_ID": env_id})
-    players = {
-        "random": random_expert.RandomExpert(),
-        "expert": family.make_expert(env_id),
-    }
-    found = {}
-    for name, player in players.items():
-        rollouts = evaluator.evaluate_expert(player).rollouts
-        outcomes = getattr(rollouts[evaluator.modes[0]], family.outcome)
-        found[name] = outcomes.ravel().tolist()
-    chain.directory.mkdir(parents=True, exist_ok=True)
-    results_lib.write_json(path, found)
-    return found
-
-
 def table(rows: list[dict], outcome: str = "returns") -> str:
     """The rows as Markdown."""
     digits = {"returns": 0, "successes": 2}[outcome]
@@ -316,10 +295,14 @@ def main(argv: list[str]) -> None:
     chain = chain_lib.Chain(preset.rstrip("/"), _DATA_DIR.value, output)
     for pool in dict.fromkeys([family_lib.EXPERT, *(each.pool for each in labels)]):
         chain.build_dataset(f"{pool} data", ENV_ID=env_id, **family.pools[pool].macros)
-    found = references(chain, env_id)
+    players = {
+        "random": random_expert.RandomExpert(),
+        "expert": family.make_expert(env_id),
+    }
+    found = references.measure(chain, players, ENV_ID=env_id)
     returns = {
-        ("-", "random"): [np.array(found["random"])],
-        ("all", "expert"): [np.array(found["expert"])],
+        ("-", "random"): [np.array(found["random"][family.outcome])],
+        ("all", "expert"): [np.array(found["expert"][family.outcome])],
     }
     for seed in _SEEDS.value:
         study = Study(chain, env_id, int(seed))

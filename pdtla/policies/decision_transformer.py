@@ -11,6 +11,7 @@ from pdtla.layers.causal_transformer import CausalTransformer
 from pdtla.layers.sequence_network import SequenceNetwork
 from pdtla.layers.standardize import Standardize
 from pdtla.policies.cached_memory import CachedMemory
+from pdtla.policies.fine_tuned_policy import FineTunedPolicy
 from pdtla.policies.retrieval import RetrievalPolicy
 from pdtla.policies.sequence_memory import SequenceMemory
 from pdtla.policies.sequence_policy import SequencePolicy
@@ -48,9 +49,12 @@ class DecisionTransformer(Stage):
         more, and "refresh" else.
       retrieval: act by the nearest demonstrated step instead, see `RetrievalPolicy`:
         nearest by what the encoder makes of frames, or by standardised states.
+      fine_tuning: updates that rollouts make on the demonstrations they are shown, with
+        a model that was not taught to see any, see `FineTunedPolicy`.
+      fine_tuning_rate: learning rate of these updates.
 
     Raises:
-      ValueError: an unknown memory.
+      ValueError: an unknown memory, or updates on what is seen too.
 
     Reference: Chen et al. 2021 (arXiv 2106.01345); without returns, and with
     demonstrations, Raparthy et al. 2023 (arXiv 2312.03801).
@@ -75,11 +79,18 @@ class DecisionTransformer(Stage):
         dropout: float = 0.1,
         memory: str | None = None,
         retrieval: bool = False,
+        fine_tuning: int = 0,
+        fine_tuning_rate: float = 1e-3,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if memory not in (None, *_MEMORIES):
             raise ValueError(f"memory must be one of {_MEMORIES}, got {memory!r}.")
+        if fine_tuning and demo_conditioning:
+            raise ValueError(
+                "fine_tuning is for models that are not shown demonstrations "
+                "(DEMO_CONDITIONING = False)."
+            )
         self.encoder = encoder
         self.transformer = transformer
         self.context_window = context_window
@@ -95,6 +106,8 @@ class DecisionTransformer(Stage):
         self.dropout = dropout
         self.memory = memory
         self.retrieval = retrieval
+        self.fine_tuning = fine_tuning
+        self.fine_tuning_rate = fine_tuning_rate
 
     def build(self, element_spec: specs.ElementSpec) -> None:
         self._require_fields(element_spec)
@@ -120,6 +133,7 @@ class DecisionTransformer(Stage):
             (None, *observation.shape), (None, *element_spec[self.imitated].shape)
         )
         self._sees_images = observation.is_image
+        self._sequence_len = observation.shape[0]
         if self.memory is None:
             long = observation.shape[0] >= 2 * self.context_window
             self.memory = "ring" if long else "refresh"
@@ -180,9 +194,23 @@ class DecisionTransformer(Stage):
     def modules(self) -> dict[str, keras.layers.Layer]:
         return {"policy": self.network}
 
-    def policy(self, greedy: bool = True) -> Policy:
+    def policy(self, greedy: bool = True) -> Policy | None:
         if self.retrieval:
-            return RetrievalPolicy(self.features)
+            return RetrievalPolicy(self.features, self.label, self.act)
+        policy = self.sequence_policy(greedy)
+        if self.fine_tuning:
+            return FineTunedPolicy(
+                policy,
+                self,
+                self._sequence_len,
+                self.fine_tuning,
+                self.fine_tuning_rate,
+                self.label,
+            )
+        return policy
+
+    def sequence_policy(self, greedy: bool) -> SequencePolicy:
+        """Acts by what the network predicts."""
         return SequencePolicy(
             self.network,
             self.make_memory(),
@@ -190,6 +218,15 @@ class DecisionTransformer(Stage):
             self.target_return,
             jit_compile=self.is_small,
         )
+
+    def label(self, prompt: Batch) -> Batch:
+        """Demonstrations with the actions that are imitated; they have them."""
+        return prompt
+
+    def act(self, action: tf.Tensor, observation: tf.Tensor) -> tf.Tensor:
+        """The environment's action for an imitated one, at o_t `[B, ...]`."""
+        del observation
+        return action
 
     @property
     def is_small(self) -> bool:

@@ -1,7 +1,5 @@
 """`LatentDecisionTransformer`: imitates latent actions, prompted by observations."""
 
-import functools
-
 import keras
 import tensorflow as tf
 
@@ -11,8 +9,7 @@ from pdtla.layers.action_distributions import ActionDistribution, Deterministic
 from pdtla.layers.latent_codes import LatentCodes
 from pdtla.policies.decision_transformer import DecisionTransformer
 from pdtla.policies.latent_sequence_policy import LatentSequencePolicy, label_prompt
-from pdtla.policies.retrieval import RetrievalPolicy
-from pdtla.stage import Policy
+from pdtla.stage import Batch, Policy
 
 IMITATED = (specs.LATENT_ACTION, specs.LATENT_CODE, specs.ACTION)
 
@@ -100,11 +97,9 @@ class LatentDecisionTransformer(DecisionTransformer):
     def policy(self, greedy: bool = True) -> Policy | None:
         if self.labeller is None or self.labeller.decoder is None:
             return None
-        if self.retrieval:
-            label = functools.partial(
-                label_prompt, labeller=self.labeller, label=self.imitate
-            )
-            return RetrievalPolicy(self.features, label, self._act)
+        return super().policy(greedy)
+
+    def sequence_policy(self, greedy: bool) -> LatentSequencePolicy:
         return LatentSequencePolicy(
             self.network,
             self.make_memory(),
@@ -113,12 +108,15 @@ class LatentDecisionTransformer(DecisionTransformer):
             self.is_small,
             labeller=self.labeller,
             label=self.imitate,
-            act=self._act,
+            act=self.act,
             hindsight=self.hindsight,
         )
 
-    def _act(self, action: tf.Tensor, observation: tf.Tensor) -> tf.Tensor:
-        """The environment's action for one of the network, at o_t `[B, ...]`."""
+    def label(self, prompt: Batch) -> Batch:
+        labelled = label_prompt(prompt, self.labeller, self.imitate)
+        return labelled | {self.imitate: labelled[specs.ACTION]}
+
+    def act(self, action: tf.Tensor, observation: tf.Tensor) -> tf.Tensor:
         if self.imitate == specs.ACTION:
             return action
         if self.imitate == specs.LATENT_CODE:

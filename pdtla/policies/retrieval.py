@@ -18,20 +18,19 @@ class RetrievalPolicy(Policy):
     Args:
       features: from observations `[B, T, ...]` to `[B, T, F]`, where distances are
         Euclidean.
-      label: gives demonstrations their actions; by default they have them.
-      act: from an action and an observation `[B, ...]` to the environment's action; by
-        default the same.
+      label: gives demonstrations their actions.
+      act: from an action and an observation `[B, ...]` to the environment's action.
     """
 
     def __init__(
         self,
         features: Callable[[tf.Tensor], tf.Tensor],
-        label: Callable[[Batch], Batch] | None = None,
-        act: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        label: Callable[[Batch], Batch],
+        act: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     ):
         self._features = features
-        self._label = label or (lambda prompt: prompt)
-        self._act = act or (lambda action, observation: action)
+        self._label = label
+        self._act = act
 
     def initial_state(self, batch_size: int, seed: int = 0) -> State:
         del batch_size, seed

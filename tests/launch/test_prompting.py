@@ -61,12 +61,16 @@ NUMBERS = {
     "common": COMMON,
     "data": DATA,
     "lam": LAM,
+    "lam_joint": LAM,
     "action_decoder": TWO,
     "vpt": TWO,
     "policy_few": TWO,
     "transformer": TRANSFORMER,
 }
-METHODS = "la_dt,pdtla,pdtla_predicted,vpt_pdt,retrieval_la,oracle"
+METHODS = (
+    "la_dt,la_dt_tuned,pdtla,pdtla_predicted,pdtla_two_stages,vpt_pdt,retrieval_la,"
+    "oracle"
+)
 
 
 def episodes(returns, levels=(0, 0, 1)):
@@ -104,7 +108,7 @@ def test_methods_are_compared_on_the_simulator(tmp_path):
         (tmp_path / "numbers" / f"{name}.gin").write_text(text)
     command = [sys.executable, "-m", "launch.prompting", f"--methods={METHODS}"]
     command += [f"--preset={tmp_path / 'numbers'}", f"--output={tmp_path / 'out'}"]
-    command += [f"--data_dir={tmp_path / 'data'}", "--num_labels=16"]
+    command += [f"--data_dir={tmp_path / 'data'}", "--num_labels=16", "--shots=0,1,4"]
     run = lambda: subprocess.run(  # noqa: E731
         command, capture_output=True, text=True, env=commands.environment()
     )
@@ -114,16 +118,19 @@ def test_methods_are_compared_on_the_simulator(tmp_path):
     rows = json.loads((out / "summary.json").read_text())["rows"]
     shown = {(row["method"], row["prompt"]): row for row in rows}
     assert {prompt for method, prompt in shown if method == "pdtla"} == {
-        *("0", "1", "2", "4"),
+        *("0", "1", "4"),
         *("wrong task", "shuffled"),
     }
     assert all(np.isfinite(row["mean"]) for row in rows)
     assert shown["pdtla", "4"]["mean"] != shown["pdtla", "0"]["mean"]
     assert shown["pdtla", "4"]["mean"] != shown["pdtla_predicted", "4"]["mean"]
+    untuned = shown["la_dt", "-"]["mean"]
+    assert untuned not in [shown["la_dt_tuned", k]["mean"] for k in ("1", "4")]
     assert done.stdout.endswith((out / "table.md").read_text())
     # Stages, and how many action labels each was told.
     for name, stage, labels in (
         ("pdtla", "LatentDecisionTransformer", 16),
+        ("lam_joint", "LatentActionModel", 16),
         ("vpt_pdt", "LatentDecisionTransformer", 16),
         ("oracle", "DecisionTransformer", None),
     ):

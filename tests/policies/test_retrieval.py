@@ -22,7 +22,8 @@ def test_it_copies_the_nearest_step_that_is_valid():
     scale = np.array([1.0, 10.0], "float32")
     policy = RetrievalPolicy(
         lambda observation: observation * scale,
-        act=lambda action, observation: tf.stack([action, 0 * action], 1),
+        lambda prompt: prompt,
+        lambda action, observation: tf.stack([action, 0 * action], 1),
     )
     state = policy.with_prompt(policy.initial_state(3), prompt)
     observation = tf.constant(np.random.default_rng(1).random((3, 2)), "float32")
@@ -35,6 +36,6 @@ def test_it_copies_the_nearest_step_that_is_valid():
 
 
 def test_without_demonstrations_there_is_nothing_to_copy():
-    policy = RetrievalPolicy(lambda observation: observation)
+    policy = RetrievalPolicy(*[lambda given, *_: given] * 3)
     with pytest.raises(ValueError, match="needs demonstrations, got none"):
         policy.step(tf.zeros((1, 2)), tf.ones(1, tf.bool), policy.initial_state(1))
