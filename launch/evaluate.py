@@ -3,7 +3,8 @@ r"""Rolls out the policy of a run, from its last checkpoint, on the evaluation l
     python -m launch.evaluate --run=runs/bc --num_rollouts=400
 
 The run's own configuration says which levels these are. The outcome goes to the
-`rollouts` section of the run's `results.json` and, as a video, to its `rollouts/`.
+`rollouts` section of the run's `results.json`, or with `--name` to a file of that name
+in its `evaluations/`, and as a video to its `rollouts/`.
 """
 
 import pathlib
@@ -26,6 +27,9 @@ _GREEDY = flags.DEFINE_bool(
     "greedy", None, "Most likely actions only, or (--nogreedy) sampled ones; else both."
 )
 _SEED = flags.DEFINE_integer("seed", None, "Seed of the levels and sampled actions.")
+_NAME = flags.DEFINE_string(
+    "name", None, "Keep the outcome as evaluations/<name>.json instead."
+)
 _RECORD = flags.DEFINE_integer("record", 4, "Episodes to show in the video.")
 
 
@@ -38,6 +42,19 @@ def save(run: str, step: int, section: results_lib.Results) -> None:
         results = results_lib.read_results(directory.results)
         results["rollouts"] = section | {"step": step}
         results_lib.write_results(directory.results, results)
+
+
+def keep(run: str, name: str, section: results_lib.Results) -> None:
+    """Writes the section to a file of its own, with what it was asked for."""
+    workdir = pathlib.Path(run)
+    settings = {
+        "config": (workdir / "config.gin").read_text(),
+        "files": flags.FLAGS.gin_file,
+        "bindings": flags.FLAGS.gin_bindings,
+    }
+    path = workdir / "evaluations" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    results_lib.write_json(path, {"settings": settings, "rollouts": section})
 
 
 def table(section: results_lib.Results) -> str:
@@ -84,7 +101,10 @@ def main(argv: list[str]) -> None:
         raise configs.ConfigError(configs.one_line(error)) from error
     evaluation = evaluator(run.stage, run.step)
     section = evaluator.section(evaluation)
-    save(_RUN.value, run.step, section)
+    if _NAME.value:
+        keep(_RUN.value, _NAME.value, section | {"step": run.step})
+    else:
+        save(_RUN.value, run.step, section)
     for mode, result in evaluation.rollouts.items():
         if result.videos:
             name = f"step-{run.step}-{mode}.gif"

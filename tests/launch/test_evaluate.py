@@ -120,6 +120,12 @@ def test_command_line(run):
     assert rollouts["mode"] == "sampled" and rollouts["episodes"] == 4
     with Image.open(f"{run}/rollouts/step-4-sampled.gif") as gif:
         assert 1 < gif.n_frames <= 15
+    done = run_main(f"--run={run}", "--num_rollouts=3", "--record=0", "--name=few")
+    assert done.returncode == 0, done.stderr[-2000:]
+    with open(f"{run}/evaluations/few.json") as file:
+        assert json.load(file)["rollouts"]["episodes"] == 3
+    with open(f"{run}/results.json") as file:
+        assert json.load(file)["rollouts"] == rollouts
 
 
 @pytest.mark.parametrize(
