@@ -1,5 +1,6 @@
 """Cloning latent actions, and acting through a decoder of another run."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,6 +53,7 @@ def test_loss_and_metric_equal_numpy():
 
 
 def test_it_acts_through_the_decoder(tmp_path):
+    keras.utils.set_random_seed(0)
     decoder = save_decoder(tmp_path)
     stage, batch = make(decoder_run=str(tmp_path)), make_batch()
     policy = stage.modules()["policy"]
