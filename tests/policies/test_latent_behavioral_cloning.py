@@ -89,7 +89,7 @@ def test_without_a_decoder_it_does_not_act():
 
 def test_a_decoder_of_another_width_is_refused(tmp_path):
     save_decoder(tmp_path, input_dim=128)
-    with pytest.raises(ValueError, match="of width 128; the dataset.* have width 7"):
+    with pytest.raises(ValueError, match="of width 128; those here have width 7"):
         make(decoder_run=str(tmp_path))
 
 
