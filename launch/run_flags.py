@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from pdtla.training import metrics_log
+from pdtla.training import metrics_log, strategies
 from pdtla.training.sinks import weights_and_biases
 
 
@@ -46,8 +46,12 @@ class RunFlags(NamedTuple):
 def define() -> RunFlags:
     """Defines the flags."""
     return RunFlags(
-        flags.DEFINE_string(
-            "strategy", "one_device", "one_device, or mirrored over all devices."
+        flags.DEFINE_enum(
+            "strategy",
+            "one_device",
+            list(strategies.NAMES),
+            "How an update is split: over all devices of this machine (mirrored), over "
+            "the processes of TF_CONFIG or srun (multi_worker), over a tpu.",
         ),
         flags.DEFINE_bool("wandb", False, "Mirror the record to Weights & Biases."),
         flags.DEFINE_string("wandb_project", "pdtla", "Project of --wandb."),

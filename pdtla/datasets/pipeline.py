@@ -5,7 +5,11 @@ import tensorflow as tf
 
 
 def shuffled_indices(
-    step: tf.Tensor, batch_size: int, size: int, seed: int
+    step: tf.Tensor,
+    batch_size: int,
+    size: int,
+    seed: int,
+    part: tuple[int, int] = (0, 1),
 ) -> tf.Tensor:
     """The windows of one batch: each pass is a permutation of its own of all of them.
 
@@ -14,17 +18,49 @@ def shuffled_indices(
       batch_size: B.
       size: number of windows.
       seed: seeds the permutations.
+      part: of the batch, see `rows_of_part`.
 
     Returns:
-      Indices of windows, int64 `[B]`.
+      Indices of windows, int64 `[B / parts]`.
     """
-    position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+    begin, rows = rows_of_part(batch_size, part)
+    position = step * batch_size + begin + tf.range(rows, dtype=tf.int64)
     epoch = position // size
-    key = tf.stack([tf.fill([batch_size], np.int64(seed)), epoch, epoch * 0], 1)
+    key = tf.stack([tf.fill([rows], np.int64(seed)), epoch, epoch * 0], 1)
     # `tf.random.experimental.index_shuffle`, whose wrapper mistakes a seed per element.
     return tf.raw_ops.RandomIndexShuffle(
         index=position % size, seed=key, max_index=size - 1, rounds=4
     )
+
+
+def part_of_batches(
+    batches: tf.data.Dataset, batch_size: int, part: tuple[int, int]
+) -> tf.data.Dataset:
+    """Keeps of every batch `[B, ...]` the rows of a part, see `rows_of_part`."""
+    if part[1] == 1:
+        return batches
+    begin, size = rows_of_part(batch_size, part)
+    return batches.map(
+        lambda batch: tf.nest.map_structure(lambda x: x[begin : begin + size], batch)
+    )
+
+
+def rows_of_part(batch_size: int, part: tuple[int, int]) -> tuple[int, int]:
+    """First row and number of rows of one of several equal parts of a batch.
+
+    Args:
+      batch_size: B of the whole batch.
+      part: number of the part, and how many there are.
+
+    Raises:
+      ValueError: the parts would not be equal.
+    """
+    index, count = part
+    if batch_size % count:
+        raise ValueError(
+            f"Batch sizes must be a multiple of the {count} workers, got {batch_size}."
+        )
+    return index * (batch_size // count), batch_size // count
 
 
 def as_tensor(array: np.ndarray) -> tf.Tensor:

@@ -186,7 +186,11 @@ class WindowDataset:
         return tuple(f for f, spec in self.element_spec.items() if spec.is_image)
 
     def train_batches(
-        self, batch_size: int, seed: int, start_step: int = 0
+        self,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        part: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
         """Batches without end; every pass takes each window once, in another order.
 
@@ -197,21 +201,25 @@ class WindowDataset:
           batch_size: B; it may exceed the number of windows.
           seed: seeds the order.
           start_step: how many batches to leave out.
+          part: of every batch, see `pipeline.rows_of_part`. Beyond the memory budget
+            the whole batch is read, and the part kept.
 
         Raises:
-          ValueError: there is no training window.
+          ValueError: there is no training window, or the parts would not be equal.
         """
         if not self.num_train_windows:
             raise ValueError(f"{self.source.directory} has no window to train on.")
         if self.streamed_fields:
             stream = self._stream(self.train_bases, self._train_bounds)
-            return pipeline.finish(stream.shuffled(batch_size, seed, start_step))
+            batches = stream.shuffled(batch_size, seed, start_step)
+            return pipeline.finish(pipeline.part_of_batches(batches, batch_size, part))
         load = self._loader(self.train_bases, self._train_bounds)
         order = functools.partial(
             pipeline.shuffled_indices,
             batch_size=batch_size,
             size=self.num_train_windows,
             seed=seed,
+            part=part,
         )
         indices = tf.data.Dataset.range(start_step, tf.int64.max).map(order)
         return pipeline.finish(

@@ -55,14 +55,18 @@ class WithLabelled:
         self.fingerprint = hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def train_batches(
-        self, batch_size: int, seed: int, start_step: int = 0
+        self,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        part: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
-        """Batches without end, a pure function of `seed` and the step."""
+        """Batches without end, or a part of each; a function of `seed` and the step."""
         labelled = self._labelled.train_batches(
-            self._labelled_batch_size, seed + _SEED_OFFSET, start_step
+            self._labelled_batch_size, seed + _SEED_OFFSET, start_step, part
         )
         return _nest(
-            self._unlabelled.train_batches(batch_size, seed, start_step), labelled
+            self._unlabelled.train_batches(batch_size, seed, start_step, part), labelled
         )
 
     def heldout_batches(self, batch_size: int) -> tf.data.Dataset:

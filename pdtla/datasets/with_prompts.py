@@ -92,15 +92,23 @@ class WithPrompts:
         )
 
     def train_batches(
-        self, batch_size: int, seed: int, start_step: int = 0
+        self,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        part: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
-        """Batches without end, a pure function of `seed` and the step."""
-        return self._prompted(
+        """Batches without end, or a part of each; a function of `seed` and the step.
+
+        What is drawn for a sequence depends on its batch, so the whole batch is made.
+        """
+        batches = self._prompted(
             self._queries.train_batches(batch_size, seed, start_step),
             self._queries.train_trajectories,
             seed,
             start_step,
         )
+        return pipeline.part_of_batches(batches, batch_size, part)
 
     def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
         """One pass over held-out sequences, with held-out demonstrations."""

@@ -10,6 +10,7 @@ from absl import logging
 
 from pdtla import stage as stage_lib
 
+_NAME = "ckpt"
 # What TensorFlow raises on a checkpoint that is cut off, altered or incomplete.
 _DAMAGE = (tf.errors.OpError, ValueError, AssertionError, IndexError)
 
@@ -49,11 +50,12 @@ class Checkpointer:
             ],
             seconds=self._seconds,
         )
+        self._directory = pathlib.Path(directory)
         self._manager = tf.train.CheckpointManager(
             self._checkpoint,
             str(directory),
             max_to_keep=max_to_keep,
-            checkpoint_name="ckpt",
+            checkpoint_name=_NAME,
         )
 
     def elapsed(self) -> float:
@@ -78,17 +80,35 @@ class Checkpointer:
         paths = list(reversed(self._manager.checkpoints))
         for path in paths:
             try:
-                status = self._checkpoint.restore(path)
-                status.assert_existing_objects_matched().assert_consumed()
+                self._restore(path)
             except _DAMAGE as error:
                 reason = str(error).splitlines()[0]
                 logging.error("CHECKPOINT %s IS DAMAGED, skipping it: %s", path, reason)
                 continue
-            self._start = time.monotonic()
             return path
         if paths:
             raise ValueError(f"None of the checkpoints can be restored: {paths}.")
         return None
+
+    def restore(self, step: int) -> None:
+        """Restores the checkpoint of this step, as another worker has.
+
+        Raises:
+          ValueError: it is not to be found here, or damaged.
+        """
+        path = self._directory / f"{_NAME}-{step}"
+        try:
+            self._restore(str(path))
+        except _DAMAGE as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"The chief restored {path.name}, but this worker cannot: {reason}"
+            ) from error
+
+    def _restore(self, path: str) -> None:
+        status = self._checkpoint.restore(path)
+        status.assert_existing_objects_matched().assert_consumed()
+        self._start = time.monotonic()
 
 
 def latest_step(directory: str | pathlib.Path) -> int | None:

@@ -21,6 +21,7 @@ class MetricsLog:
       directory: the workdir.
       step: number of updates made so far; later records are dropped.
       mirrors: further sinks, each called with `directory` and `step`.
+      silent: write nothing, for a worker that is not the chief.
     """
 
     def __init__(
@@ -29,8 +30,11 @@ class MetricsLog:
         *,
         step: int,
         mirrors: Sequence[MakeSink] = (),
+        silent: bool = False,
     ):
         makers = (json_lines.JsonLines, tensor_board.TensorBoard, *mirrors)
+        if silent:
+            makers = ()
         self._sinks = tuple(make(pathlib.Path(directory), step=step) for make in makers)
 
     def hyperparameters(self, values: sink.Hyperparameters) -> None:

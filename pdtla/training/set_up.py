@@ -24,9 +24,17 @@ class Dataset(Protocol):
     fingerprint: str
 
     def train_batches(
-        self, batch_size: int, seed: int, start_step: int = 0
+        self,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        part: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
-        """Infinite; the batch of a step depends on `seed` and the step alone."""
+        """Infinite; the batch of a step depends on `seed` and the step alone.
+
+        `part` is the number of one of several equal parts, and how many there are: only
+        these rows of every batch are given.
+        """
 
     def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
         """One pass over the held-out data."""

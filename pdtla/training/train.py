@@ -23,6 +23,7 @@ from pdtla.training import (
     set_up,
     strategies,
 )
+from pdtla.training import cluster as cluster_lib
 from pdtla.training import trainer as trainer_lib
 from pdtla.training import workdir as workdir_lib
 from pdtla.training.actions import (
@@ -86,7 +87,9 @@ def train(
       steps_per_loop: updates in one call of the compiled loop.
       clip_norm: largest global norm of the gradient, None for no clipping.
       precision: `float32` or `mixed_bfloat16`.
-      strategy: `one_device` or `mirrored`; a run may go on under another one.
+      strategy: name of a distribution strategy, see `strategies.make_strategy`; a run
+        may go on under another one. Of several workers every one calls with the same
+        arguments; the first one, the chief, holds and writes the workdir.
       jit_compile: compile the update with XLA, on one device.
       evaluator: makes the evaluator of rollouts.
       run_eval_rollouts: roll the policy out at every evaluation.
@@ -119,11 +122,16 @@ def train(
                     "checkpoint_every": checkpoint_every,
                 }
             )
-            directory = stack.enter_context(workdir_lib.Workdir(workdir))
-            directory.claim(gin.config_str(), bindings.unused_macros([train]))
+            cluster = strategies.cluster_of(strategy)
+            directory = stack.enter_context(
+                workdir_lib.Workdir(workdir, hold=cluster.is_chief)
+            )
+            if cluster.is_chief:
+                directory.claim(gin.config_str(), bindings.unused_macros([train]))
             if directory.is_finished(num_updates):
                 logging.info("The run in %s is finished.", workdir)
                 return results_lib.read_results(directory.results)
+            distribution = strategies.make_strategy(strategy, cluster)
             keras.config.set_dtype_policy(precision)
             keras.utils.set_random_seed(seed)
             data = dataset()
@@ -131,29 +139,37 @@ def train(
                 stage,
                 optimizer,
                 data.element_spec,
-                strategy=strategies.make_strategy(strategy),
+                strategy=distribution,
                 own_optimizers=own_optimizers,
                 clip_norm=clip_norm,
                 jit_compile=jit_compile,
             )
             rollout_evaluator = _make_evaluator(
-                evaluator, run_eval_rollouts, trainer.stage
+                evaluator, run_eval_rollouts and cluster.is_chief, trainer.stage
             )
             checkpointer = checkpoints.Checkpointer(
                 directory.checkpoints, trainer.stage, trainer.optimizers
             )
-            checkpointer.restore_latest()
+            _restore(checkpointer, trainer, cluster)
             batches = trainer.distribute(
-                data.train_batches(batch_size, seed, start_step=trainer.step)
+                data.train_batches(
+                    batch_size, seed, start_step=trainer.step, part=cluster.part
+                )
             )
             heldout_batches = None
             if max_heldout_batches:
                 heldout_batches = data.heldout_batches(batch_size)
                 heldout_batches = heldout_batches.take(max_heldout_batches)
-        files.write_atomically(
-            directory.operative_config, gin.operative_config_str().encode()
+        if cluster.is_chief:
+            files.write_atomically(
+                directory.operative_config, gin.operative_config_str().encode()
+            )
+        log = metrics_log.MetricsLog(
+            directory.path,
+            step=trainer.step,
+            mirrors=mirrors,
+            silent=not cluster.is_chief,
         )
-        log = metrics_log.MetricsLog(directory.path, step=trainer.step, mirrors=mirrors)
         stack.callback(log.close)
         log.hyperparameters(hyperparameters.hyperparameters(train))
         if trainer.step == 0:
@@ -164,7 +180,7 @@ def train(
             log=log,
             trainer=trainer,
             num_updates=num_updates,
-            progress_bar=progress_bar,
+            progress_bar=progress_bar if cluster.is_chief else False,
         )
         stack.callback(progress.close)
         reports = _make_reports(
@@ -194,9 +210,15 @@ def train(
             metadata={"dataset_fingerprint": data.fingerprint},
         )
         _run_updates(
-            trainer, batches, [progress, *reports, saving], num_updates, steps_per_loop
+            trainer,
+            batches,
+            [progress, *reports, saving],
+            num_updates,
+            steps_per_loop,
+            acts=cluster.is_chief,
         )
         log.finished()
+        cluster_lib.value_of_chief(distribution, num_updates)  # the results are there
         return results_lib.read_results(directory.results)
 
 
@@ -206,8 +228,12 @@ def _run_updates(
     actions: Sequence[action.Action],
     num_updates: int,
     steps_per_loop: int,
+    acts: bool,
 ) -> None:
-    """Trains, and stops at every step at which an action is due."""
+    """Trains, and stops at every step at which an action is due.
+
+    Workers that do not act stop as well: their loops are those of the chief.
+    """
     step = trainer.step
     while step < num_updates:
         # Loops end at multiples of their length, so that a resumed run has the same
@@ -217,6 +243,8 @@ def _run_updates(
         num_steps = int(min(loop_end, due, num_updates)) - step
         scalars = trainer.train(batches, num_steps)
         step += num_steps
+        if not acts:
+            continue
         for each in actions:
             each.observe(scalars, num_steps)
         for each in actions:
@@ -239,6 +267,20 @@ def _make_trainer(
     sizes = [math.prod(variable.shape) for variable in stage.trainable_variables]
     logging.info("%s learns %s parameters.", type(stage).__name__, f"{sum(sizes):,}")
     return trainer_lib.Trainer(stage, optimizer, strategy=strategy, **settings)
+
+
+def _restore(
+    checkpointer: checkpoints.Checkpointer,
+    trainer: trainer_lib.Trainer,
+    cluster: cluster_lib.Cluster,
+) -> None:
+    """Restores the newest whole checkpoint, the same one at every worker."""
+    if cluster.is_chief:
+        checkpointer.restore_latest()
+    if cluster.size > 1:
+        step = cluster_lib.value_of_chief(trainer.strategy, trainer.step)
+        if not cluster.is_chief and step:
+            checkpointer.restore(step)
 
 
 def _make_evaluator(

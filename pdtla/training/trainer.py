@@ -105,15 +105,18 @@ class Trainer:
         return float(self.strategy.experimental_local_results(rate.value)[0])
 
     def distribute(self, batches: tf.data.Dataset) -> Iterator:
-        """An iterator over global batches, split evenly over the replicas.
+        """An iterator over batches, split evenly over the replicas of this process.
 
         Args:
-          batches: infinite dataset; the size of every tensor's first axis must be a
-            multiple of the number of replicas.
+          batches: infinite dataset, of several workers this one's part of the global
+            batches; the size of every tensor's first axis must be a multiple of the
+            number of replicas.
         """
         return iter(
             self.strategy.distribute_datasets_from_function(
-                lambda _: split_batches(batches, self.num_replicas)
+                lambda context: split_batches(
+                    batches, self.num_replicas // context.num_input_pipelines
+                )
             )
         )
 

@@ -1,7 +1,9 @@
 """`Workdir`: the files of one run."""
 
 import fcntl
+import os
 import pathlib
+import socket
 import time
 from typing import IO
 
@@ -19,22 +21,33 @@ class Workdir:
 
     Args:
       path: created where it does not exist.
+      hold: whether to hold it; not for workers that write nothing.
 
     Raises:
       ConfigError: another process is using it.
     """
 
-    def __init__(self, path: str | pathlib.Path):
+    def __init__(self, path: str | pathlib.Path, *, hold: bool = True):
         self.path = pathlib.Path(path)
+        self._lock = self._hold() if hold else None
+
+    def _hold(self) -> IO:
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / _LOCK).open("w")
+        file = (self.path / _LOCK).open("a+")
         # The system drops this lock when the process ends, killed or not.
         for _ in range(5):
-            if _try_lock(self._lock, fcntl.LOCK_EX):
-                return
+            if _try_lock(file, fcntl.LOCK_EX):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}")
+                file.flush()
+                return file
             time.sleep(0.1)  # someone may just be looking, see `is_in_use`
-        self._lock.close()
-        raise configs.ConfigError(f"Another run is using the workdir {self.path}.")
+        file.seek(0)
+        holder = file.read() or "one that does not tell its name"
+        file.close()
+        raise configs.ConfigError(
+            f"Another run is using the workdir {self.path}: {holder}."
+        )
 
     @property
     def checkpoints(self) -> pathlib.Path:
@@ -63,7 +76,8 @@ class Workdir:
 
     def close(self) -> None:
         """Lets others use the directory."""
-        self._lock.close()
+        if self._lock:
+            self._lock.close()
 
     def __enter__(self) -> "Workdir":
         return self

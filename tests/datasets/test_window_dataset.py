@@ -155,6 +155,22 @@ def test_a_late_start_continues_the_order(source, budget):
     )
 
 
+@pytest.mark.parametrize("budget", [8.0, 1e-7])
+def test_parts_make_up_the_batches(source, budget):
+    dataset = make(source, memory_budget_gib=budget)
+    whole = take(dataset.train_batches(6, seed=1, start_step=4), 5)
+    parts = [
+        take(dataset.train_batches(6, 1, start_step=4, part=(index, 3)), 5)
+        for index in range(3)
+    ]
+    for batch, *others in zip(whole, *parts, strict=True):
+        for key in batch:
+            joined = np.concatenate([other[key] for other in others])
+            np.testing.assert_array_equal(batch[key], joined)
+    with pytest.raises(ValueError, match="multiple of the 4 workers, got 6"):
+        dataset.train_batches(6, 1, part=(0, 4))
+
+
 def test_the_order_of_a_stream_does_not_depend_on_the_global_seed(source):
     dataset = make(source, memory_budget_gib=1e-7)
     orders = []
@@ -282,6 +298,12 @@ def test_labelled_batches_cycle(source):
     assert specs.ACTION not in dataset.element_spec
     assert specs.ACTION in dataset.element_spec[specs.LABELLED]
     whole = take(dataset.train_batches(4, seed=2), 5)
+    half = take(dataset.train_batches(4, seed=2, part=(1, 2)), 5)
+    for batch, rows in zip(whole, half, strict=True):
+        np.testing.assert_array_equal(indices(rows), indices(batch)[2:])
+        np.testing.assert_array_equal(
+            indices(rows[specs.LABELLED]), indices(batch[specs.LABELLED])[4:]
+        )
     rows = np.concatenate([b[specs.LABELLED][specs.REWARD] for b in whole]).ravel()
     values, counts = np.unique(rows, return_counts=True)
     assert len(values) == 5 and set(counts) == {8}

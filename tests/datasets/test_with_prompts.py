@@ -182,6 +182,12 @@ def test_prompts_are_a_function_of_seed_and_step(source):
                 np.testing.assert_array_equal(
                     a[specs.PROMPT][field], b[specs.PROMPT][field]
                 )
+        last = take(dataset.train_batches(5, seed=2, part=(4, 5)), 9)
+        for a, b in zip(whole, last, strict=True):
+            for field in a[specs.PROMPT]:
+                np.testing.assert_array_equal(
+                    a[specs.PROMPT][field][4:], b[specs.PROMPT][field]
+                )
     other = take(dataset.train_batches(5, seed=3), 9)
     assert any(
         (a[specs.PROMPT]["episode"] != b[specs.PROMPT]["episode"]).any()

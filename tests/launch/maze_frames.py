@@ -18,7 +18,7 @@ class MazeFrames:
         "action": specs.ArraySpec((1,), "int32", num_values=15),
     }
 
-    def train_batches(self, batch_size, seed, start_step=0):
+    def train_batches(self, batch_size, seed, start_step=0, part=(0, 1)):
         data = self._data().repeat().batch(batch_size, drop_remainder=True)
         return data.skip(start_step)
 

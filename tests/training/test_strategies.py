@@ -12,6 +12,16 @@ def test_one_device():
     assert not tf.distribute.has_strategy()
 
 
-def test_unknown_name():
-    with pytest.raises(ValueError, match="one of one_device, mirrored; got 'tpu'"):
-        strategies.make_strategy("tpu")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("parameter_server", "does not work with Keras 3"),
+        ("fast", "one of one_device, mirrored, .*; got 'fast'"),
+        ("tpu", "tpu needs a TPU, and 'local' is none"),
+    ],
+)
+def test_refusals(name, message, monkeypatch):
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    with pytest.raises(ValueError, match=message) as caught:
+        strategies.make_strategy(name)
+    assert "\n" not in str(caught.value)

@@ -1,5 +1,8 @@
 """Tests of the files of a run."""
 
+import os
+import socket
+
 import pytest
 
 from pdtla.training import configs, workdir
@@ -69,8 +72,10 @@ def test_failed_set_up_does_not_bind_the_workdir(tmp_path):
 
 def test_one_process_at_a_time(tmp_path):
     with workdir.Workdir(tmp_path):
-        with pytest.raises(configs.ConfigError, match="Another run is using"):
+        holder = rf"process {os.getpid()} on {socket.gethostname()}\.$"
+        with pytest.raises(configs.ConfigError, match=f"Another run.*: {holder}"):
             workdir.Workdir(tmp_path)
+        workdir.Workdir(tmp_path, hold=False).close()
     workdir.Workdir(tmp_path).close()
 
 

@@ -22,7 +22,7 @@ class ToyDataset:
         }
         self.fingerprint = f"toy-{width}"
 
-    def train_batches(self, batch_size, seed, start_step=0):
+    def train_batches(self, batch_size, seed, start_step=0, part=(0, 1)):
         steps = tf.data.Dataset.range(start_step, 2**40)
         return steps.map(lambda step: self._batch(batch_size, seed, step))
 
