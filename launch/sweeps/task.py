@@ -15,7 +15,8 @@ from pdtla.training import configs
 LOG = "log.txt"
 _ERROR = "error.txt"
 _MESSAGE = re.compile(r"^(error: |[\w.]*(Error|Exception)\b)")
-_GRACE_SECONDS = 10
+# A run saves its state first; SLURM leaves as much between SIGTERM and SIGKILL.
+_GRACE_SECONDS = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Task:
     environment: tuple[tuple[str, str], ...] = ()
 
     def __call__(self) -> None:
-        """Runs to the end.
+        """Runs to the end, or until the run has stopped so as to be started again.
 
         Raises:
           RuntimeError: the run failed.
@@ -49,6 +50,9 @@ class Task:
             stop([process])
             raise
         self.note_end(process.returncode)
+        if process.returncode == os.EX_TEMPFAIL:
+            # submitit answers its own signal: it queues the job again, and exits.
+            signal.raise_signal(signal.SIGUSR2)
         if process.returncode:
             raise RuntimeError(failure(self.workdir) or "The run was stopped.")
 
@@ -78,7 +82,8 @@ class Task:
 
     def note_end(self, status: int) -> None:
         """Leaves the reason behind where a run failed, rather than was stopped."""
-        if status == 0 or -status in (signal.SIGTERM, signal.SIGINT):
+        stopped = (-signal.SIGTERM, -signal.SIGINT, os.EX_TEMPFAIL)
+        if status == 0 or status in stopped:
             return
         message = _last_message(pathlib.Path(self.workdir) / LOG)
         if status < 0:

@@ -164,6 +164,14 @@ class RldsReader:
         """All steps of a field, as arrays end to end; there is one."""
         return (self.array(field),)
 
+    def check(self) -> None:
+        """Reads all stored files.
+
+        Raises:
+          OSError: a damaged file, by its name and that of the episode.
+        """
+        self._stored.check()
+
     def key(self, field: str) -> str:
         """Names what the values of a field are made from, and how."""
         return self._fields[field].key

@@ -93,7 +93,7 @@ class StoredSplit:
         """Yields all episodes in stored order, as NumPy arrays.
 
         Raises:
-          OSError: a damaged file, by its name.
+          OSError: a damaged file, by its name and that of the episode.
         """
         expected = 0
         episodes = self.read(range(len(self._shards)), decode)
@@ -105,11 +105,20 @@ class StoredSplit:
                 yield episode
         except (tf.errors.OpError, ValueError) as error:
             raise OSError(
-                f"{self._shard_of(expected)} is damaged: "
-                f"{str(error).splitlines()[0][:200]}"
+                f"{self._shard_of(expected)} is damaged at episode {expected} of "
+                f"{self._split}: {str(error).splitlines()[0][:200]}."
             ) from None
         if expected != sum(self.shard_lengths):
             raise OSError(f"{self._shard_of(expected)} lacks an episode.")
+
+    def check(self) -> None:
+        """Reads all files.
+
+        Raises:
+          OSError: a damaged file, by its name and that of the episode.
+        """
+        for _ in self.iterate(lambda episode: {}):
+            pass
 
     def _shard_of(self, episode: int) -> pathlib.Path:
         shard = np.searchsorted(np.cumsum(self.shard_lengths), episode, side="right")

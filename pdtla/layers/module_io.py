@@ -1,5 +1,6 @@
 """Saves a trained layer in a directory of its own, and loads it again."""
 
+import contextlib
 import hashlib
 import importlib
 import json
@@ -8,6 +9,7 @@ import pathlib
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from typing import IO
 
 import keras
 import numpy as np
@@ -157,13 +159,13 @@ def _unbuilt_inside(layer: dict) -> dict:
 
 def _write_arrays(directory: pathlib.Path, arrays: dict) -> tuple[str, str]:
     """Stores arrays under a name of their own; returns the name and their digest."""
-    with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
+    with _temporary_file(directory) as file:
         np.savez(file, **arrays)
         file.flush()
+        digest = hashlib.sha256(pathlib.Path(file.name).read_bytes()).hexdigest()
+        name = f"weights-{digest[:16]}.npz"
         os.fsync(file.fileno())
-    digest = hashlib.sha256(pathlib.Path(file.name).read_bytes()).hexdigest()
-    name = f"weights-{digest[:16]}.npz"
-    os.replace(file.name, directory / name)
+        os.replace(file.name, directory / name)
     return name, digest
 
 
@@ -180,11 +182,21 @@ def _read_arrays(path: pathlib.Path, digest: str) -> list[np.ndarray]:
 
 
 def _replace(path: pathlib.Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    with _temporary_file(path.parent) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(file.name, path)
+        os.replace(file.name, path)
+
+
+@contextlib.contextmanager
+def _temporary_file(directory: pathlib.Path) -> Iterator[IO[bytes]]:
+    """A file that goes away unless it is given another name."""
+    with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
+        try:
+            yield file
+        finally:
+            pathlib.Path(file.name).unlink(missing_ok=True)
 
 
 def _storable(array: np.ndarray) -> np.ndarray:

@@ -1,6 +1,9 @@
 """`Checkpointer`: everything a resumed run needs to go on as if never stopped."""
 
+import functools
+import os
 import pathlib
+import shutil
 import time
 from collections.abc import Sequence
 
@@ -51,10 +54,15 @@ class Checkpointer:
             seconds=self._seconds,
         )
         self._directory = pathlib.Path(directory)
-        self._manager = tf.train.CheckpointManager(
+        self._max_to_keep = max_to_keep
+
+    @functools.cached_property
+    def _manager(self) -> tf.train.CheckpointManager:
+        _mend_list(self._directory)
+        return tf.train.CheckpointManager(
             self._checkpoint,
-            str(directory),
-            max_to_keep=max_to_keep,
+            str(self._directory),
+            max_to_keep=self._max_to_keep,
             checkpoint_name=_NAME,
         )
 
@@ -63,10 +71,16 @@ class Checkpointer:
         return float(self._seconds) + time.monotonic() - self._start
 
     def save(self, step: int) -> None:
-        """Writes the checkpoint of this step."""
+        """Writes the checkpoint of this step, or nothing where that fails."""
         self._seconds.assign(self.elapsed())
         self._start = time.monotonic()
-        self._manager.save(checkpoint_number=step)
+        try:
+            self._manager.save(checkpoint_number=step)
+        except BaseException:
+            for pattern in (f"{_NAME}-{step}[._]*", "checkpoint.tmp*"):
+                for path in self._directory.glob(pattern):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            raise
 
     def restore_latest(self) -> str | None:
         """Restores the newest checkpoint that is whole.
@@ -77,7 +91,9 @@ class Checkpointer:
         Raises:
           ValueError: there are checkpoints, but none can be restored.
         """
-        paths = list(reversed(self._manager.checkpoints))
+        paths = [
+            str(self._directory / f"{_NAME}-{step}") for step in _steps(self._directory)
+        ]
         for path in paths:
             try:
                 self._restore(path)
@@ -113,5 +129,40 @@ class Checkpointer:
 
 def latest_step(directory: str | pathlib.Path) -> int | None:
     """Step of the newest checkpoint in a directory, or None."""
-    path = tf.train.latest_checkpoint(str(directory))
-    return int(path.rsplit("-", 1)[-1]) if path else None
+    return next(iter(_steps(pathlib.Path(directory))), None)
+
+
+def _steps(directory: pathlib.Path) -> list[int]:
+    """Steps of the checkpoints in a directory, the newest first.
+
+    By their files, which come last of all that is written for them: the list that
+    TensorFlow keeps beside them may be damaged too.
+    """
+    names = (path.stem for path in directory.glob(f"{_NAME}-*.index"))
+    numbers = (name.removeprefix(f"{_NAME}-") for name in names)
+    return sorted((int(number) for number in numbers if number.isdigit()), reverse=True)
+
+
+def _mend_list(directory: pathlib.Path) -> None:
+    """Writes TensorFlow's list of checkpoints anew where it is not that of the files.
+
+    A run may be killed between the two; and what is not listed is never deleted.
+    """
+    paths = [str(directory / f"{_NAME}-{step}") for step in reversed(_steps(directory))]
+    try:
+        state = tf.train.get_checkpoint_state(str(directory))
+        listed = list(state.all_model_checkpoint_paths) if state else []
+    except ValueError:  # it is no text
+        listed = []
+    if paths and paths != listed:
+        logging.warning("The list of checkpoints in %s is written anew.", directory)
+        tf.compat.v1.train.update_checkpoint_state(
+            str(directory),
+            paths[-1],
+            all_model_checkpoint_paths=paths,
+            # Those without a time, or from before the last one kept, stay for ever.
+            all_model_checkpoint_timestamps=[
+                os.path.getmtime(f"{path}.index") for path in paths
+            ],
+            last_preserved_timestamp=0.0,
+        )

@@ -1,4 +1,4 @@
-"""`ConfigError`, and how errors are put in one line for a person."""
+"""`ConfigError`, `RunError`, and how errors are put in one line for a person."""
 
 import difflib
 import re
@@ -7,6 +7,10 @@ from collections.abc import Iterable
 
 class ConfigError(ValueError):
     """The run was asked for wrongly; the message is one line, meant for the user."""
+
+
+class RunError(Exception):
+    """A run cannot go on; the message is one line, meant for the user."""
 
 
 def one_line(error: BaseException) -> str:

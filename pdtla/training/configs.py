@@ -20,7 +20,7 @@ from absl import app, flags, logging
 from pdtla.training import bindings as bindings_lib
 from pdtla.training import config_checks, statements
 from pdtla.training.config_checks import BASE_FILE, REPOSITORY
-from pdtla.training.config_error import ConfigError, nearest, one_line
+from pdtla.training.config_error import ConfigError, RunError, nearest, one_line
 
 _PREFIX = "--gin."
 _PARSE_ERRORS = (
@@ -112,7 +112,10 @@ def parse_gin(
 
 
 def run_main(main: Callable[[list[str]], Any]) -> NoReturn:
-    """Runs `main` under absl; a `ConfigError` ends in one line and exit status 2."""
+    """Runs `main` under absl; a `ConfigError` ends in one line and exit status 2.
+
+    A `RunError` ends in one line as well, and exit status 1.
+    """
 
     def guarded(argv: list[str]) -> Any:
         logging.set_verbosity(max(logging.get_verbosity(), logging.INFO))
@@ -120,9 +123,9 @@ def run_main(main: Callable[[list[str]], Any]) -> NoReturn:
         logging.get_absl_logger().addFilter(lambda r: r.module != "functional_saver")
         try:
             return main(argv)
-        except ConfigError as error:
+        except (ConfigError, RunError) as error:
             logging.debug("Where the error arose:", exc_info=True)
-            _fail(error)
+            _fail(error, status=1 if isinstance(error, RunError) else 2)
 
     try:
         argv = rewrite_gin_arguments(sys.argv)
@@ -186,6 +189,6 @@ def _locate(statement: statements.Statement) -> bindings_lib.Binding:
     )
 
 
-def _fail(error: BaseException) -> NoReturn:
+def _fail(error: BaseException, status: int = 2) -> NoReturn:
     sys.stderr.write(f"error: {one_line(error)}\n")
-    raise SystemExit(2)
+    raise SystemExit(status)

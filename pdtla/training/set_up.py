@@ -2,7 +2,7 @@
 
 import contextlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -38,6 +38,11 @@ class Dataset(Protocol):
 
     def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
         """One pass over the held-out data."""
+
+
+def check_of_data(dataset: Dataset) -> Callable[[], None]:
+    """What reads all of a dataset's files and names a damaged one in an `OSError`."""
+    return getattr(getattr(dataset, "source", None), "check", lambda: None)
 
 
 def check(settings: Mapping[str, Any]) -> None:

@@ -20,6 +20,8 @@ from pdtla.training import (
     hyperparameters,
     metrics_log,
     own_optimizer,
+    preemption,
+    run_faults,
     set_up,
     strategies,
 )
@@ -66,9 +68,10 @@ def train(
 ) -> results_lib.Results:
     """Trains a stage, or goes on where an earlier call with this workdir stopped.
 
-    A resumed run ends in the state of one that was never stopped. That holds for
-    stages whose randomness comes from `keras.random.SeedGenerator`s. A finished run
-    returns its results at once.
+    At SIGTERM or SIGUSR1 it saves its state after the update that it is at, the same
+    one at every worker, and exits. A resumed run ends in the state of one that was
+    never stopped. That holds for stages whose randomness comes from
+    `keras.random.SeedGenerator`s. A finished run returns its results at once.
 
     Args:
       workdir: directory of the run; one process at a time.
@@ -105,8 +108,11 @@ def train(
     Raises:
       ConfigError: the run cannot be set up as asked.
       NonFiniteError: training diverged; the last checkpoint is kept.
+      RunError: the disk is full, or a stored episode is damaged; it is kept, too.
+      Preempted: a signal asked the process to stop; the state is saved.
     """
     with contextlib.ExitStack() as stack:
+        signals = stack.enter_context(preemption.Preemption())
         with set_up.setting_up():
             set_up.check(
                 {
@@ -160,6 +166,9 @@ def train(
             if max_heldout_batches:
                 heldout_batches = data.heldout_batches(batch_size)
                 heldout_batches = heldout_batches.take(max_heldout_batches)
+        stack.enter_context(
+            run_faults.explained(directory.path, set_up.check_of_data(data))
+        )
         if cluster.is_chief:
             files.write_atomically(
                 directory.operative_config, gin.operative_config_str().encode()
@@ -181,6 +190,7 @@ def train(
             trainer=trainer,
             num_updates=num_updates,
             progress_bar=progress_bar if cluster.is_chief else False,
+            kept=directory.path / "unreported.json",
         )
         stack.callback(progress.close)
         reports = _make_reports(
@@ -209,6 +219,7 @@ def train(
             directory=directory.modules,
             metadata={"dataset_fingerprint": data.fingerprint},
         )
+        signals.call(trainer.stop)
         _run_updates(
             trainer,
             batches,
@@ -242,14 +253,21 @@ def _run_updates(
         due = min(action.next_step(step) for action in actions)
         num_steps = int(min(loop_end, due, num_updates)) - step
         scalars = trainer.train(batches, num_steps)
-        step += num_steps
-        if not acts:
-            continue
-        for each in actions:
-            each.observe(scalars, num_steps)
-        for each in actions:
-            if each.is_due(step) or step == num_updates:
-                each.run(step)
+        num_steps, step = trainer.step - step, trainer.step
+        stops = trainer.stopped and step < num_updates
+        if acts:
+            for each in actions:
+                each.observe(scalars, num_steps)
+            for each in actions:
+                if each.is_due(step) or step == num_updates:
+                    each.run(step)
+                elif stops:
+                    each.stop(step)
+        if stops:
+            # The others wait for the chief's checkpoint: it cannot go on without them.
+            cluster_lib.value_of_chief(trainer.strategy, step)
+            logging.info("Stopped after update %d; the same command goes on.", step)
+            raise preemption.Preempted
 
 
 def _make_trainer(

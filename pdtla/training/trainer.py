@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from pdtla import stage as stage_lib
 from pdtla.training import parameter_group
+from pdtla.training.config_error import RunError
 from pdtla.training.own_optimizer import OwnOptimizer
 
 LOSS = "loss"
@@ -15,7 +16,7 @@ GRAD_NORM = "grad_norm"
 _NUM_GUARDED = 2  # these two come first among the scalars of an update
 
 
-class NonFiniteError(FloatingPointError):
+class NonFiniteError(RunError):
     """A loss or the gradient norm became infinite or NaN.
 
     Attributes:
@@ -25,7 +26,10 @@ class NonFiniteError(FloatingPointError):
 
     def __init__(self, step: int, scalars: dict[str, float]):
         values = ", ".join(f"{name}={value:g}" for name, value in scalars.items())
-        super().__init__(f"Update {step} is not finite: {values}.")
+        super().__init__(
+            f"Update {step} is not finite: {values}. The last checkpoint, from before "
+            "it, is kept."
+        )
         self.step = step
         self.scalars = scalars
 
@@ -46,6 +50,9 @@ class Trainer:
         this one; their gradients are clipped by a norm of their own.
       clip_norm: largest global norm of the gradient, or None for no clipping.
       jit_compile: compile one update with XLA; for one replica only.
+
+    Attributes:
+      stopped: whether the last call of `train` ended because a worker was asked to.
 
     Raises:
       ValueError: XLA was asked for on several replicas, an optimizer clips, or a module
@@ -84,11 +91,21 @@ class Trainer:
         )
         self._run_loop = tf.function(self._loop)
         self._names: tuple[str, ...] = ()
+        with tf.device("CPU:0"):
+            self._stop_asked = tf.Variable(0.0, trainable=False)
+        self.stopped = False
 
     @property
     def optimizers(self) -> tuple[keras.optimizers.Optimizer, ...]:
         """The optimizer, and those of modules of their own."""
         return tuple(group.optimizer for group in self._groups)
+
+    def stop(self) -> None:
+        """Makes `train` return after the update that it is at, at every worker.
+
+        May be called from any thread.
+        """
+        self._stop_asked.assign(1.0)
 
     @property
     def step(self) -> int:
@@ -121,7 +138,7 @@ class Trainer:
         )
 
     def train(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
-        """Makes `num_steps` updates.
+        """Makes `num_steps` updates, fewer if it is asked to stop.
 
         Returns:
           Means over these updates of `loss` (the sum of the losses), `grad_norm`
@@ -136,36 +153,47 @@ class Trainer:
         if num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
         start = self.step
-        totals, last, done = self._run_loop(
+        totals, last, done, asked = self._run_loop(
             iterator, tf.constant(num_steps), tf.constant(start)
         )
+        self.stopped = bool(asked)
         last = last.numpy()
         if not np.all(np.isfinite(last[:_NUM_GUARDED])):
             scalars = dict(zip(self._names, last.tolist(), strict=True))
             raise NonFiniteError(start + int(done), scalars)
-        means = totals.numpy() / num_steps
+        means = totals.numpy() / int(done)
         return dict(zip(self._names, means.tolist(), strict=True))
 
     def _loop(self, iterator, num_steps, start):
-        """Updates until `num_steps` are made or one of them is not finite."""
+        """Updates until `num_steps` are made, one is not finite, or a worker stops."""
         # Scalars that broadcast against the vector of an update: how long that is
         # only becomes known while the loop's body is traced.
         totals, last = tf.zeros([]), tf.zeros([])
-        done, finite = tf.constant(0), tf.constant(True)
+        done, finite, asked = tf.constant(0), tf.constant(True), tf.constant(False)
         any_shape = tf.TensorShape(None)
-        while tf.logical_and(done < num_steps, finite):
+        while done < num_steps and finite and not asked:
             tf.autograph.experimental.set_loop_options(
                 shape_invariants=[(totals, any_shape), (last, any_shape)]
             )
-            scalars, own = self.strategy.run(self._update, args=(next(iterator),))
+            scalars, own = self.strategy.run(
+                self._asking_update,
+                args=(next(iterator), tf.identity(self._stop_asked)),
+            )
             for index, group in enumerate(self._groups[1:]):
                 if tf.equal((start + done) % group.every, 0):
                     self.strategy.run(_apply, args=(group, own[index]))
-            last = self.strategy.reduce("MEAN", scalars, axis=None)
+            # One sum for all: whoever asks, every worker knows after the same update.
+            means = self.strategy.reduce("MEAN", scalars, axis=None)
+            last, asked = means[:-1], means[-1] > 0
             finite = tf.reduce_all(tf.math.is_finite(last[:_NUM_GUARDED]))
             totals += last
             done += 1
-        return totals, last, done
+        return totals, last, done, asked
+
+    def _asking_update(self, batch, asks):
+        """One update; its scalars are followed by whether the worker asks to stop."""
+        scalars, others = self._update(batch)
+        return tf.concat([scalars, [asks]], axis=0), others
 
     def _replica_update(self, batch):
         """One update in replica context, but for what other optimizers apply.

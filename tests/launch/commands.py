@@ -34,9 +34,14 @@ def run_all(commands: Sequence[Sequence[str]]) -> list[dict]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def environment() -> dict[str, str]:
-    """The environment of a command that finds the package from anywhere."""
-    return {**os.environ, "PYTHONPATH": str(configs.REPOSITORY)}
+def environment(*folders: os.PathLike) -> dict[str, str]:
+    """The environment of a command that finds the package from anywhere.
+
+    Args:
+      *folders: further ones to find modules in.
+    """
+    path = os.pathsep.join(map(str, (configs.REPOSITORY, *folders)))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def _run(module: str, *arguments: str) -> dict:

@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import commands
+import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,6 +17,8 @@ import tiny_runs
 from absl import logging
 
 from pdtla.datasets.latent_store import LatentStore
+from pdtla.training import configs
+from pdtla.training import train as train_lib
 
 UPDATES = 120
 RUN = (
@@ -80,6 +84,75 @@ def test_training_killed_three_times_ends_in_the_same_weights(maze, tmp_path):
         np.testing.assert_array_equal(value, second[name], err_msg=name)
     assert tiny_runs.digests(killed) == tiny_runs.digests(unbroken)
     assert len(tiny_runs.digests(killed)) == 4
+
+
+TOYS = configs.REPOSITORY / "tests" / "training"
+FULL = """
+mount -t tmpfs -o size=200k none full
+python -m launch.train --workdir=full/run "$@" 2>first.txt || echo $? >status.txt
+find full/run -type f >left.txt
+mount -o remount,size=100m full
+python -m launch.train --workdir=full/run "$@" 2>second.txt || cat second.txt
+cp -r full/run run
+"""
+
+
+def test_full_disk_leaves_nothing_half_written_and_the_run_goes_on(
+    tmp_path, monkeypatch
+):
+    """On a file system of its own, in a namespace that goes away with the script."""
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        pytest.skip("This system lets nobody mount a file system of his own.")
+    (tmp_path / "full").mkdir()
+    files = [f"--gin_file={TOYS / 'toy.gin'}", "--gin_file=gin/smoke.gin"]
+    settings = ["NUM_UPDATES = 1000", "LOG_EVERY = 1", "CHECKPOINT_EVERY = 10"]
+    arguments = [*files, *(f"--gin_bindings={each}" for each in settings)]
+    subprocess.run(
+        [
+            "unshare",
+            "-rm",
+            "bash",
+            "-ec",
+            FULL.replace("\npython", f"\n{sys.executable}"),
+        ]
+        + ["bash", *arguments],
+        cwd=tmp_path,
+        env=commands.environment(TOYS),
+        check=True,
+    )
+    assert (tmp_path / "status.txt").read_text() == "1\n"
+    lines = (tmp_path / "first.txt").read_text().splitlines()
+    (error,) = [line for line in lines if line.startswith("error: ")]
+    assert error.startswith("error: No space is left for full/run: make some; ")
+    assert lines[-1] == error and "Traceback" not in "".join(lines)
+    left = [pathlib.Path(line).name for line in open(tmp_path / "left.txt")]
+    assert not [name for name in left if "tmp" in name or "temp" in name], left
+
+    monkeypatch.syspath_prepend(TOYS)
+    configs.parse_gin(
+        [str(TOYS / "toy.gin"), "gin/smoke.gin"], settings, roots=[train_lib.train]
+    )
+    train = gin.get_configurable(train_lib.train)
+    assert train(workdir=str(tmp_path / "unbroken"))["step"] == 1000
+    first = tiny_runs.weights(tmp_path / "run")
+    second = tiny_runs.weights(tmp_path / "unbroken")
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+def test_damaged_episode_is_named_while_data_are_streamed(maze, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(maze, data)
+    tiny_runs.read(data)  # what is decoded once is not looked at again
+    shards = data.glob("procgen_dataset/maze/*/*-train.tfrecord-*[0-9]")
+    shard = max(shards, key=lambda path: path.stat().st_size)
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    stream = "window_dataset.WindowDataset.memory_budget_gib = 1e-7"
+    message = rf"{shard.name} is damaged at episode \d+ of train: .*Mend it"
+    with pytest.raises(configs.RunError, match=message):
+        tiny_runs.train("lam", data, tmp_path / "run", stream, "NUM_UPDATES = 40")
 
 
 def test_relabelling_killed_leaves_nothing_to_read(maze, lam):

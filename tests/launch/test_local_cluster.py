@@ -9,13 +9,16 @@ import sys
 import time
 
 import commands
+import gin
 import numpy as np
 import pytest
 import tiny_runs
 
 from launch import worker_group
-from pdtla.training import checkpoints
+from pdtla.training import checkpoints, configs
+from pdtla.training import train as train_lib
 
+TOYS = configs.REPOSITORY / "tests" / "training"
 UPDATES = 40
 RUN = (
     tiny_runs.LABELS,
@@ -103,6 +106,47 @@ def group_of(code: str, size: int = 2) -> tuple[int, list[str], float]:
     )
     status = group.run(output)
     return status, output.getvalue().splitlines(), time.monotonic() - start
+
+
+def test_workers_stop_after_the_same_update_and_one_alone_goes_on(
+    tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(TOYS)
+    settings = ("NUM_UPDATES = 1000", "CHECKPOINT_EVERY = 50", "NoisyMLP.rate = 0.0")
+    files = [str(TOYS / "toy.gin"), "gin/smoke.gin"]
+    workdir = tmp_path / "stopped"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "launch.local_cluster", "--workers=2", "--"),
+            *(sys.executable, "-m", "launch.train", "--strategy=multi_worker"),
+            *(f"--gin_file={file}" for file in files),
+            *(f"--gin_bindings={binding}" for binding in settings),
+            f"--workdir={workdir}",
+        ],
+        env=commands.environment(TOYS),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for_checkpoint(process, workdir)
+        os.kill(worker(process, 1), signal.SIGTERM)  # the chief hears of it
+        stdout, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == os.EX_TEMPFAIL, stdout[-3000:]
+    step = checkpoints.latest_step(workdir / "checkpoints")
+    assert 0 < step < 1000
+    ends = [line for line in stdout.splitlines() if "Stopped after" in line]
+    assert {line[:10] for line in ends} == {"[worker 0]", "[worker 1]"}
+    assert all(f"after update {step};" in line for line in ends)
+
+    for directory in (workdir, tmp_path / "one"):
+        configs.parse_gin(files, settings, roots=[train_lib.train])
+        results = gin.get_configurable(train_lib.train)(workdir=str(directory))
+        assert results["step"] == 1000
+    first, second = tiny_runs.weights(workdir), tiny_runs.weights(tmp_path / "one")
+    for name, value in first.items():
+        np.testing.assert_allclose(value, second[name], rtol=1e-2, atol=1e-3)
 
 
 def cluster_of(code: str) -> subprocess.Popen:

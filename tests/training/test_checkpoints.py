@@ -115,6 +115,39 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, how, suffix, 
     assert_equal(state(again), state(trainer))
 
 
+@pytest.mark.parametrize("how", ["garbage", "empty", "missing"])
+def test_list_of_checkpoints_is_mended(tmp_path, how):
+    trainer, checkpointer = make(tmp_path)
+    for _ in range(2):
+        train(trainer, 2)
+        checkpointer.save(trainer.step)
+    listed = tmp_path / "checkpoint"
+    listed.write_bytes(b"\xff\x00" * 40 if how == "garbage" else b"")
+    if how == "missing":
+        listed.unlink()
+    assert checkpoints.latest_step(tmp_path) == 4
+    resumed, checkpointer = make(tmp_path)
+    assert checkpointer.restore_latest().endswith("ckpt-4")
+    assert_equal(state(resumed), state(trainer))
+    checkpointer.save(6)
+    assert sorted(path.name for path in tmp_path.glob("*.index")) == [
+        "ckpt-4.index",
+        "ckpt-6.index",
+    ]
+
+
+def test_another_worker_restores_the_step_it_is_told(tmp_path):
+    trainer, checkpointer = make(tmp_path)
+    for step in (1, 2):
+        train(trainer, 1)
+        checkpointer.save(step)
+    other, checkpointer = make(tmp_path)
+    checkpointer.restore(1)
+    assert other.step == 1
+    with pytest.raises(ValueError, match="restored ckpt-3, but this worker cannot"):
+        checkpointer.restore(3)
+
+
 def test_only_damaged_checkpoints_are_an_error(tmp_path):
     _, checkpointer = make(tmp_path)
     checkpointer.save(1)

@@ -37,6 +37,9 @@ class Action(abc.ABC):
         """
         del scalars, num_steps
 
+    def stop(self, step: int) -> None:  # noqa: B027
+        """Acts where the run stops after update `step`, at which it is not due."""
+
     @abc.abstractmethod
     def run(self, step: int) -> None:
         """Acts after update number `step`."""

@@ -42,6 +42,9 @@ class Checkpointing(action.Action):
         self._directory = directory
         self._metadata = metadata
 
+    def stop(self, step: int) -> None:
+        self.run(step)
+
     def run(self, step: int) -> None:
         for name, module in self._modules.items():
             metadata = {**self._metadata, "step": step}

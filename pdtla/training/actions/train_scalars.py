@@ -1,11 +1,14 @@
 """`TrainScalars`, which reports the progress of training."""
 
+import json
+import pathlib
 import sys
 import time
 
 from absl import logging
 from tqdm import tqdm
 
+from pdtla.analysis import files
 from pdtla.training import metrics_log
 from pdtla.training import trainer as trainer_lib
 from pdtla.training.actions import action
@@ -23,6 +26,7 @@ class TrainScalars(action.Action):
       trainer: tells step and learning rate.
       num_updates: number of the last update.
       progress_bar: show a bar; None for only on a terminal.
+      kept: file for what a run that stops between two reports has yet to report.
     """
 
     def __init__(
@@ -32,12 +36,13 @@ class TrainScalars(action.Action):
         trainer: trainer_lib.Trainer,
         num_updates: int,
         progress_bar: bool | None = None,
+        kept: pathlib.Path,
     ):
         super().__init__(*intervals)
+        self._kept = kept
         self._log = log
         self._trainer = trainer
-        self._sums: dict[str, float] = {}
-        self._num_steps = 0
+        self._sums, self._num_steps = self._read_kept()
         self._num_updates = num_updates
         self._clock = time.monotonic()
         if progress_bar is None:
@@ -57,6 +62,10 @@ class TrainScalars(action.Action):
         self._num_steps += num_steps
         self._bar.update(num_steps)
 
+    def stop(self, step: int) -> None:
+        kept = {"step": step, "sums": self._sums, "num_steps": self._num_steps}
+        files.write_atomically(self._kept, json.dumps(kept).encode())
+
     def run(self, step: int) -> None:
         if not self._num_steps:
             return
@@ -72,6 +81,14 @@ class TrainScalars(action.Action):
     def close(self) -> None:
         """Ends the progress bar."""
         self._bar.close()
+
+    def _read_kept(self) -> tuple[dict[str, float], int]:
+        """Sums over the updates since the last report, and their number."""
+        if self._kept.exists():
+            kept = json.loads(self._kept.read_text())
+            if kept["step"] == self._trainer.step:
+                return kept["sums"], kept["num_steps"]
+        return {}, 0
 
     def _show(self, step: int, loss: float, speed: float) -> None:
         if not self._bar.disable:

@@ -38,8 +38,10 @@ class JsonLines(sink.Sink):
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self.flush()
-        self._file.close()
+        try:
+            self.flush()
+        finally:
+            self._file.close()
 
 
 def _drop_lines_after(path: pathlib.Path, step: int) -> None:
