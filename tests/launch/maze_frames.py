@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from pdtla import specs
+from pdtla.datasets import pipeline
 from pdtla.environments.procgen import Procgen
 from pdtla.experts.collect import collect_episodes
 from pdtla.experts.maze_expert import MazeExpert
@@ -20,7 +21,7 @@ class MazeFrames:
 
     def train_batches(self, batch_size, seed, start_step=0, part=(0, 1)):
         data = self._data().repeat().batch(batch_size, drop_remainder=True)
-        return data.skip(start_step)
+        return pipeline.part_of_batches(data.skip(start_step), batch_size, part)
 
     def heldout_batches(self, batch_size):
         return self._data().batch(batch_size)

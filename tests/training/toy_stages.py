@@ -24,7 +24,12 @@ class ToyDataset:
 
     def train_batches(self, batch_size, seed, start_step=0, part=(0, 1)):
         steps = tf.data.Dataset.range(start_step, 2**40)
-        return steps.map(lambda step: self._batch(batch_size, seed, step))
+        return steps.map(
+            lambda step: {
+                name: tf.split(rows, part[1])[part[0]]
+                for name, rows in self._batch(batch_size, seed, step).items()
+            }
+        )
 
     def heldout_batches(self, batch_size):
         steps = tf.data.Dataset.range(self.num_heldout)
