@@ -8,6 +8,7 @@ result is up to date is skipped, so that the same command goes on where it stopp
 """
 
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -17,13 +18,13 @@ import numpy as np
 from absl import app, flags, logging
 
 from launch import chain as chain_lib
+from launch import health_of_run
 from pdtla import specs
 from pdtla.analysis import files as files_lib
-from pdtla.analysis import latent_figures, latent_health, report, summary
+from pdtla.analysis import health_report, report, summary
 from pdtla.analysis import results as results_lib
 from pdtla.environments import levels
 from pdtla.experts import default_expert
-from pdtla.layers import module_io
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.rollouts import trivial_policies, video
 from pdtla.training import configs
@@ -171,30 +172,14 @@ def gather_returns(
 
 def examine_latents(chain: chain_lib.Chain, run: str) -> tuple[dict, dict[str, str]]:
     """The health of a latent action model, and its pictures by title."""
-    modules = [
-        module_io.load_module(chain.run(run) / "modules" / name)
-        for name in ("idm", "vq", "fdm")
-    ]
-    num_frames = modules[0].get_build_config()["input_shape"][1]
-    windows = chain.windows(
-        context_len=num_frames - 2, fields=(specs.OBSERVATION, specs.ACTION)
-    )
-    num_actions = windows.element_spec[specs.ACTION].num_values
-    health = latent_health.latent_health(
-        *modules,
-        windows.heldout_batches(128),
-        num_actions=num_actions,
-        few_labels=_NUM_LABELS,
-    )
-    figures = latent_figures.latent_figures(*modules, windows.heldout_batches(128))
+    found = health_of_run.report(str(chain.run(run)), [], [])
     directory = chain.directory / "figures"
-    directory.mkdir(parents=True, exist_ok=True)
     paths = {}
-    for title, data in figures.items():
-        name = f"{title.lower().replace(' ', '_')}.png"
+    for title, data in found.figures.items():
+        name = f"{re.sub(r'[^a-z0-9]+', '_', title.lower())}.png"
         files_lib.write_atomically(directory / name, data)
         paths[title] = f"figures/{name}"
-    return health, paths
+    return health_report.headline(found.report), paths
 
 
 def decoder_health(chain: chain_lib.Chain, runs: dict[str, str]) -> dict[str, float]:

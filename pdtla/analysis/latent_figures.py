@@ -1,14 +1,10 @@
 """Figures of what a latent action model has learnt."""
 
-from collections.abc import Iterable
-
-import keras
 import numpy as np
 import tensorflow as tf
 
-from pdtla import specs
-from pdtla.analysis import latent_health, plots
-from pdtla.stage import Batch
+from pdtla.analysis import code_usage, plots
+from pdtla.analysis.latent_model import LatentModel
 
 FRAMES = "True and predicted frames"
 USAGE = "Codebook usage"
@@ -16,67 +12,55 @@ EFFECTS = "What each code does"
 
 
 def latent_figures(
-    idm: keras.layers.Layer,
-    vq: keras.layers.Layer,
-    fdm: keras.layers.Layer,
-    batches: Iterable[Batch],
+    model: LatentModel,
+    observation: np.ndarray,
+    codes: np.ndarray | None,
     *,
     num_frames: int = 8,
     num_effects: int = 4,
     num_codes: int = 8,
-    max_windows: int = 4096,
 ) -> dict[str, bytes]:
     """Draws predictions and, where there are codes, their usage and their effects.
 
     Args:
-      idm: see `latent_health.latent_health`.
-      vq: the quantizer.
-      fdm: the forward model.
-      batches: held-out windows; the first batch is the one shown.
+      model: a model of images.
+      observation: windows to choose the shown ones from, uint8 `[B, T, H, W, C]`.
+      codes: to count, int `[N, M]`, or None.
       num_frames: windows in the figure of predictions.
       num_effects: windows in the figure of effects.
       num_codes: the most frequent codes of the most varied place are shown.
-      max_windows: windows to count codes over.
 
     Returns:
       PNG bytes for each title.
     """
-    batches = list(_take(batches, max_windows))
-    shown = _most_changing(np.asarray(batches[0][specs.OBSERVATION]), num_frames)
-    outputs = vq(idm(shown))
-    predicted = np.asarray(fdm(shown[:, :-1], outputs["quantized"]))
+    shown = _most_changing(np.asarray(observation), num_frames)
+    latent = model.idm(shown)
+    quantized, own = model.quantize(latent)
+    predicted = np.asarray(model.predict(shown, quantized))
+    now = -1 - model.future
     rows = {
-        "o_t": shown[:, -2],
-        "o_t+1, true": shown[:, -1],
+        "o_t": shown[:, now],
+        "o_t+1, true": shown[:, now + 1],
         "predicted": predicted,
-        "error ×4": np.abs(predicted - _normalised(shown[:, -1])) * 4 - 0.5,
+        "error ×4": np.abs(predicted - _normalised(shown[:, now + 1])) * 4 - 0.5,
     }
     figures = {FRAMES: plots.frames_grid(rows)}
-    if not vq.num_codes_per_latent:
+    if codes is None:
         return figures
-    found = latent_health.infer(idm, vq, fdm, batches, max_windows=max_windows)
-    counts = latent_health.code_counts(found.codes, vq.num_codes)
+    counts = code_usage.code_counts(codes, model.vq.num_codes)
     figures[USAGE] = plots.codebook_usage(counts)
-
-    context = tf.constant(shown[:num_effects, :-1])
+    few = tf.constant(shown[:num_effects])
     place = _most_used_place(counts)
     figures[EFFECTS] = plots.code_effects(
-        lambda codes: np.asarray(fdm(context, vq.codes_to_latent(codes))),
-        shown[:num_effects, -2],
-        np.asarray(outputs["codes"])[:num_effects],
+        lambda codes: np.asarray(
+            model.predict_codes(few, quantized[:num_effects], codes)
+        ),
+        shown[:num_effects, now],
+        np.asarray(own)[:num_effects],
         place=place,
         shown=_frequent(counts[place], num_codes),
     )
     return figures
-
-
-def _take(batches: Iterable[Batch], max_windows: int) -> Iterable[Batch]:
-    taken = 0
-    for batch in batches:
-        yield batch
-        taken += int(batch[specs.OBSERVATION].shape[0])
-        if taken >= max_windows:
-            return
 
 
 def _most_changing(frames: np.ndarray, number: int) -> np.ndarray:
@@ -89,7 +73,7 @@ def _most_changing(frames: np.ndarray, number: int) -> np.ndarray:
 def _most_used_place(counts: np.ndarray) -> int:
     """The place of the latent whose codes have the highest entropy."""
     perplexities = [
-        latent_health.codebook_report(row[None])["perplexity"] for row in counts
+        code_usage.codebook_report(row[None])["perplexity"] for row in counts
     ]
     return int(np.argmax(perplexities))
 

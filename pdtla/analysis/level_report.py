@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pdtla import specs
-from pdtla.analysis import latent_health, probes
+from pdtla.analysis import code_usage, probes
 from pdtla.layers.frame_stack import to_float
 from pdtla.stage import Batch
 
@@ -74,8 +74,8 @@ def level_report(
     rows = {name: dict(errors) for name, errors in found.errors.items()}
     per_level = np.split(found.codes, vq.num_quantizers, axis=1)
     for level, codes in enumerate(per_level, start=1):
-        counts = latent_health.code_counts(codes, vq.num_codes)
-        rows[str(level)] |= latent_health.codebook_report(counts)
+        counts = code_usage.code_counts(codes, vq.num_codes)
+        rows[str(level)] |= code_usage.codebook_report(counts)
     if found.actions is not None:
         for name, latents in found.latents.items():
             rows[name] |= _probe(latents, found.actions, num_actions, seed)

@@ -197,6 +197,85 @@ def method_bars(
     return _png(figure)
 
 
+def value_bars(values: Mapping[str, float], x_label: str) -> bytes:
+    """Horizontal bars with their numbers, one for each label, top to bottom."""
+    figure = Figure(figsize=(5.0, 0.36 * len(values) + 0.7))
+    axis = figure.subplots()
+    places = np.arange(len(values))[::-1]
+    bars = axis.barh(places, list(values.values()), color=_COLORS[0], height=0.62)
+    axis.bar_label(bars, fmt="%.2f", fontsize=8, padding=3)
+    axis.set_yticks(places, list(values), fontsize=8)
+    axis.set_xlabel(x_label, fontsize=8)
+    axis.margins(x=0.12)
+    _tidy(axis)
+    return _png(figure)
+
+
+def budget_curve(
+    labels: Sequence[int],
+    means: Sequence[float],
+    deviations: Sequence[float],
+    *,
+    chance: float,
+    y_label: str,
+) -> bytes:
+    """A score over numbers of labels, with the deviation between draws."""
+    means, deviations = np.asarray(means), np.asarray(deviations)
+    figure = Figure(figsize=(5.0, 3.0))
+    axis = figure.subplots()
+    axis.plot(labels, means, color=_COLORS[0], marker="o", ms=3, lw=1.6)
+    axis.fill_between(
+        labels, means - deviations, means + deviations, color=_COLORS[0], alpha=0.2
+    )
+    axis.axhline(chance, color=_GREY, ls="--", lw=1.0, label="chance")
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(labels, [f"{label}" for label in labels])
+    axis.set_ylim(bottom=max(min(0.0, means.min()), -0.5))
+    axis.set_xlabel("labels", fontsize=8)
+    axis.set_ylabel(y_label, fontsize=8)
+    axis.legend(fontsize=8, frameon=False)
+    _tidy(axis)
+    return _png(figure)
+
+
+def scatter(points: np.ndarray, actions: np.ndarray) -> bytes:
+    """Points of a plane, coloured by their actions.
+
+    Args:
+      points: `[N, 2]`.
+      actions: int `[N]`, the ten most frequent of which have a colour each; or float
+        `[N, A]`, one panel for each of the first six dimensions.
+    """
+    if actions.ndim == 1:
+        return _scatter_discrete(points, actions)
+    shown = actions.T[:6]
+    figure, axes = _grid(len(shown), columns=3, size=(2.9, 2.6))
+    for index, (axis, values) in enumerate(zip(axes, shown, strict=True)):
+        drawn = axis.scatter(*points.T, c=values, s=4, cmap="coolwarm", linewidths=0)
+        axis.set_title(f"action {index + 1}", fontsize=9)
+        figure.colorbar(drawn, ax=axis).ax.tick_params(labelsize=7)
+        _tidy(axis)
+    return _png(figure)
+
+
+def _scatter_discrete(points: np.ndarray, actions: np.ndarray) -> bytes:
+    figure = Figure(figsize=(6.2, 4.2))
+    axis = figure.subplots()
+    found, counts = np.unique(actions, return_counts=True)
+    frequent = found[np.argsort(-counts, kind="stable")][: len(_COLORS)]
+    rest = ~np.isin(actions, frequent)
+    if rest.any():
+        axis.scatter(*points[rest].T, s=5, color=_GREY, linewidths=0, label="others")
+    for color, action in zip(_COLORS, frequent, strict=False):
+        chosen = points[actions == action].T
+        axis.scatter(*chosen, s=5, color=color, linewidths=0, label=f"action {action}")
+    axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axis.set_xlabel("first principal component", fontsize=8)
+    axis.set_ylabel("second", fontsize=8)
+    _tidy(axis)
+    return _png(figure)
+
+
 def _grid(count: int, columns: int, size: tuple[float, float]):
     """A figure with `count` axes in rows of at most `columns`."""
     columns = min(columns, count)

@@ -1,15 +1,13 @@
 """One self-contained HTML page about an experiment, made from its `summary.json`."""
 
-import base64
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
 import markupsafe
 
-from pdtla.analysis import files, plots
+from pdtla.analysis import files, page, plots
 from pdtla.analysis import summary as summary_lib
 
 TEMPLATE = "report.html.j2"
@@ -31,11 +29,9 @@ _HEALTH_NAMES = {
     "perplexity": "perplexity of the codes",
     "dead_codes": "share of codes never used",
     "nmi": "mutual information of codes and actions, normalised",
-    "probe_majority": "accuracy of the most frequent action",
-    "probe_linear": "linear probe, all labels",
-    "probe_mlp": "MLP probe, all labels",
-    "probe_linear_few": "linear probe, few labels",
-    "probe_mlp_few": "MLP probe, few labels",
+    "probe_chance": "accuracy of the most frequent action",
+    "probe_linear": "linear probe for the action",
+    "probe_mlp": "MLP probe for the action",
 }
 # Curves worth a panel where a run has them: title -> (split, scalar).
 _PANELS = {
@@ -79,25 +75,16 @@ def render(summary: Mapping[str, Any], *, base_dir: str | os.PathLike = ".") -> 
     videos = {
         title: _embed(base / path) for title, path in summary.get("videos", {}).items()
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = format_number
-    environment.filters["duration"] = format_duration
-    environment.filters["decimals"] = "{:.2f}".format
     rows = summary["rows"]
     wall_seconds = summary.get("wall_seconds", {})
-    return environment.get_template(TEMPLATE).render(
+    return page.render(
+        TEMPLATE,
         summary=summary,
         rows=rows,
         names=_METHOD_NAMES,
         ground=summary_lib.ground(rows),
         trivial=summary_lib.best_trivial(rows),
-        bars=_data_uri(_bars(rows), "image/png"),
+        bars=page.data_uri(_bars(rows), "image/png"),
         curves=_curves(runs),
         figures=figures,
         videos=videos,
@@ -107,26 +94,6 @@ def render(summary: Mapping[str, Any], *, base_dir: str | os.PathLike = ".") -> 
         data=summary.get("data", {}),
         configurations=_configurations(runs),
     )
-
-
-def format_number(value: Any) -> str:
-    """Two decimals, more for what would vanish; other things as they are."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds as a person reads them: 4.2 s, 3 min 20 s, 1 h 05 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
 
 
 def _bars(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -155,7 +122,7 @@ def _curves(runs: Mapping[str, pathlib.Path]) -> str | None:
     if not panels:
         return None
     ordered = {title: panels[title] for title in _PANELS if title in panels}
-    return _data_uri(plots.learning_curves(ordered), "image/png")
+    return page.data_uri(plots.learning_curves(ordered), "image/png")
 
 
 def _configurations(runs: Mapping[str, pathlib.Path]) -> dict[str, str]:
@@ -180,9 +147,4 @@ def _embed(path: pathlib.Path) -> markupsafe.Markup:
         raise ValueError(f"A report shows .png and .gif files, got {path}.")
     if not path.is_file():
         raise ValueError(f"The summary names {path}, which does not exist.")
-    return _data_uri(path.read_bytes(), types[path.suffix])
-
-
-def _data_uri(data: bytes, media_type: str) -> markupsafe.Markup:
-    encoded = base64.b64encode(data).decode()
-    return markupsafe.Markup(f"data:{media_type};base64,{encoded}")
+    return page.data_uri(path.read_bytes(), types[path.suffix])

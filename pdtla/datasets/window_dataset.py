@@ -278,6 +278,20 @@ class WindowDataset:
             indices.map(load, num_parallel_calls=2, deterministic=True)
         )
 
+    def about(self, bases: np.ndarray) -> dict[str, tf.Tensor]:
+        """The windows about some steps, of whichever trajectories.
+
+        Args:
+          bases: flat index of each step, int64 `[B]`.
+        """
+        episodes = np.searchsorted(self.source.starts, bases, side="right") - 1
+        first = self.source.starts[episodes]
+        last = first + self.source.lengths[episodes] - 1
+        rows = window_index.window_rows(
+            self._kind, tf.constant(bases), tf.constant(np.stack([first, last], axis=1))
+        )
+        return {f: self.steps(f).gather(rows) for f in self.step_fields}
+
     @property
     def last_step_valid(self) -> bool:
         """Whether the last step of an episode has an action, and a latent if asked."""

@@ -24,6 +24,7 @@ class WithLabelled:
     Attributes:
       element_spec: the spec of a batch without its batch axes.
       fingerprint: hex digest of everything that determines the batches.
+      unlabelled: the windows of the batch itself.
       source: the reader of the unlabelled windows.
       num_train_windows: unlabelled windows of one pass.
 
@@ -42,7 +43,7 @@ class WithLabelled:
             raise ValueError(
                 f"labelled_batch_size must be at least 1, got {labelled_batch_size}."
             )
-        self._unlabelled = unlabelled
+        self.unlabelled = unlabelled
         self._labelled = labelled
         self._labelled_batch_size = labelled_batch_size
         self.source = unlabelled.source
@@ -66,13 +67,13 @@ class WithLabelled:
             self._labelled_batch_size, seed + _SEED_OFFSET, start_step, part
         )
         return _nest(
-            self._unlabelled.train_batches(batch_size, seed, start_step, part), labelled
+            self.unlabelled.train_batches(batch_size, seed, start_step, part), labelled
         )
 
     def heldout_batches(self, batch_size: int) -> tf.data.Dataset:
         """One pass over held-out unlabelled windows, with held-out labelled ones."""
         labelled = self._labelled.heldout_batches(self._labelled_batch_size)
-        return _nest(self._unlabelled.heldout_batches(batch_size), labelled.repeat())
+        return _nest(self.unlabelled.heldout_batches(batch_size), labelled.repeat())
 
 
 def _nest(unlabelled: tf.data.Dataset, labelled: tf.data.Dataset) -> tf.data.Dataset:

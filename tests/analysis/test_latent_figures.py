@@ -3,19 +3,37 @@
 import io
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from PIL import Image
-from test_latent_health import AddGain, BrightnessGain, batches
 
+from pdtla import specs
 from pdtla.analysis import latent_figures
+from pdtla.analysis.latent_model import LatentModel
+from pdtla.latent_actions.latent_action_model import LatentActionModel
 from pdtla.layers.identity_quantizer import IdentityQuantizer
+from pdtla.layers.impala_cnn import ImpalaCNN
+from pdtla.layers.unet import UNet
 from pdtla.layers.vector_quantizer import VectorQuantizer
 
 
-def test_all_figures_with_codes():
-    vq = VectorQuantizer(num_codes=8, num_codebooks=1, num_latents=2, code_dim=2)
-    vq.build((None, 4))
-    figures = latent_figures.latent_figures(BrightnessGain(), vq, AddGain(), batches())
+def model(vq):
+    stage = LatentActionModel(
+        ImpalaCNN(channels=(4,), blocks=1, output_dim=7), UNet(base=4), vq
+    )
+    stage.build({specs.OBSERVATION: specs.ArraySpec((3, 8, 8, 3), "uint8")})
+    return LatentModel.of(stage.modules())
+
+
+@pytest.fixture
+def observation():
+    return np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8, 3), "uint8")
+
+
+def test_all_figures_with_codes(observation):
+    found = model(VectorQuantizer(4, num_codebooks=1, num_latents=2, code_dim=3))
+    _, codes = found.quantize(found.idm(observation))
+    figures = latent_figures.latent_figures(found, observation, codes.numpy())
     assert set(figures) == {
         latent_figures.FRAMES,
         latent_figures.USAGE,
@@ -25,9 +43,9 @@ def test_all_figures_with_codes():
         assert min(Image.open(io.BytesIO(data)).size) > 100
 
 
-def test_continuous_latents_have_no_codes_to_show():
+def test_continuous_latents_have_no_codes_to_show(observation):
     figures = latent_figures.latent_figures(
-        BrightnessGain(), IdentityQuantizer(dim=4), AddGain(), batches()
+        model(IdentityQuantizer(dim=4)), observation, None
     )
     assert set(figures) == {latent_figures.FRAMES}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_summary import LABELS, RETURNS
 
-from pdtla.analysis import plots, report, summary
+from pdtla.analysis import page, plots, report, summary
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_wrong_summary(experiment, tmp_path, change, message):
     [(4.21, "4.2 s"), (200, "3 min 20 s"), (3900, "1 h 05 min"), (59.96, "60.0 s")],
 )
 def test_durations(seconds, text):
-    assert report.format_duration(seconds) == text
+    assert page.format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -117,4 +117,4 @@ def test_durations(seconds, text):
     [(0.0, "0.00"), (0.0123, "0.012"), (12345, "12,345"), (2.5, "2.50"), ("x", "x")],
 )
 def test_numbers(value, text):
-    assert report.format_number(value) == text
+    assert page.format_number(value) == text

@@ -1,0 +1,165 @@
+"""`report`, the health of a run's latent action model, for programs and tests."""
+
+import os
+import pathlib
+from typing import NamedTuple
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from pdtla import specs
+from pdtla.analysis import (
+    health_figures,
+    health_page,
+    health_report,
+    latent_figures,
+    results,
+)
+from pdtla.analysis.latent_model import LatentModel
+from pdtla.datasets.joint_latents import open_latents
+from pdtla.datasets.latent_store import LatentStore
+from pdtla.datasets.window_dataset import WindowDataset
+from pdtla.latent_actions.labeller import LATENTS, Labeller
+from pdtla.layers import module_io
+from pdtla.training import configs, set_up
+from pdtla.training import train as train_lib
+from pdtla.training.sinks.tensor_board import TensorBoard
+
+DIRECTORY = "health"  # within the run
+
+_SHOWN = 256  # windows from which those with most movement are shown
+
+
+class Health(NamedTuple):
+    """What was found about a run.
+
+    Attributes:
+      report: see `health_report.as_json`.
+      figures: PNG bytes by title.
+    """
+
+    report: health_report.Report
+    figures: dict[str, bytes]
+
+
+def report(
+    run: str,
+    files: list[str],
+    bindings: list[str],
+    *,
+    latents: str | None = None,
+    max_windows: int = 4096,
+    output: str | None = None,
+) -> Health:
+    """Examines a run and writes what is found, with pictures, into its workdir.
+
+    Args:
+      run: workdir of the run.
+      files: gin files that replace parts of the run's configuration.
+      bindings: bindings that do.
+      latents: name of latents beside the dataset to examine, instead of those that
+        the run's modules infer.
+      max_windows: training and held-out transitions to look at, each.
+      output: the page, by default `health/report.html` in the run.
+
+    Raises:
+      ConfigError: there is no such run, or it has no latent action model, or none of
+        frames or states.
+    """
+    config = os.path.join(run, "config.gin")
+    if not os.path.exists(config):
+        raise configs.ConfigError(f"There is no run in {run}: no config.gin.")
+    fields = (specs.OBSERVATION, specs.ACTION)
+    configs.parse_gin(
+        [config, *files],
+        [f"FIELDS = {fields!r}", *bindings],
+        roots=[train_lib.train],
+        base_file=None,
+    )
+    with set_up.setting_up():
+        model = _load_model(run)
+        settings = gin.get_bindings(train_lib.train)
+        dataset = settings["dataset"]()
+        windows = getattr(dataset, "unlabelled", dataset)
+        fit, test = health_report.draw(model, windows, max_windows=max_windows)
+        stored = _stored_latents(run, windows, latents)
+        num_actions = windows.element_spec[specs.ACTION].num_values
+        items = health_report.examine(
+            fit,
+            test,
+            num_codes=model.vq.num_codes if model.has_codes else None,
+            num_actions=num_actions,
+            stored=stored,
+            examined=latents,
+        )
+    found = health_report.as_json(
+        items,
+        run=run,
+        env_id=settings["env_id"],
+        step=module_io.read_metadata(pathlib.Path(run) / "modules" / "idm").get(
+            "step", 0
+        ),
+        latents=latents or "inferred",
+        unit="R²" if num_actions is None else "accuracy",
+        windows={"fit": len(fit), "test": len(test)},
+    )
+    shown = test.inferred if latents is None else stored[latents][test.bases]
+    figures = health_figures.figures(found, run, shown, test.actions[0])
+    if windows.element_spec[specs.OBSERVATION].is_image:
+        observation = windows.about(test.bases[:_SHOWN])[specs.OBSERVATION]
+        figures |= latent_figures.latent_figures(model, observation, test.codes)
+    directory = pathlib.Path(run) / DIRECTORY
+    results.write_json(directory / "health.json", found)
+    health_page.write_page(found, figures, output or directory / "report.html")
+    _write_tensor_board(pathlib.Path(run), found, figures)
+    return Health(found, figures)
+
+
+def _load_model(run: str) -> LatentModel:
+    folder = pathlib.Path(run) / "modules"
+    missing = [n for n in ("idm", "vq", "fdm") if not (folder / n).exists()]
+    if missing:
+        raise ValueError(
+            f"A health report needs a latent action model; {run} has no module "
+            f"{', '.join(missing)}."
+        )
+    return LatentModel.of(
+        {name: module_io.load_module(folder / name) for name in ("idm", "vq", "fdm")}
+    )
+
+
+def _stored_latents(
+    run: str, windows: WindowDataset, latents: str | None
+) -> dict[str, np.ndarray]:
+    """Latents beside the dataset that this run wrote, and those of the given name."""
+    own = {Labeller(run, latent=latent).fingerprint for latent in LATENTS}
+    found = {}
+    source = windows.source
+    directory = getattr(source, "directory", None)
+    for path in sorted(pathlib.Path(directory).glob(f"latents/*/{source.split}")):
+        store = LatentStore(source, path.parent.name)
+        if store.exists and store.manifest["model_fingerprint"] in own:
+            found[store.name] = store.read()[specs.LATENT_ACTION]
+    if latents is not None and latents not in found:
+        found[latents] = open_latents(source, latents).read()[specs.LATENT_ACTION]
+    return found
+
+
+def _write_tensor_board(
+    run: pathlib.Path, found: health_report.Report, figures: dict[str, bytes]
+) -> None:
+    step = found["step"]
+    sink = TensorBoard(run, step=step - 1)
+    scalars = {
+        f"{name}/{key}": value
+        for name, item in found["items"].items()
+        for key, value in item["values"].items()
+    }
+    sink.scalars(step, DIRECTORY, scalars)
+    pictures = {
+        title: tf.io.decode_png(data, channels=3)[None]
+        for title, data in figures.items()
+    }
+    sink.images(step, DIRECTORY, pictures)
+    sink.close()

@@ -1,0 +1,438 @@
+"""The checks of a health report, each a `HealthItem` of two samples.
+
+Probes are fitted on `fit`, transitions of training episodes, and scored on `test`,
+transitions of held-out ones. Latents under test, `[N, D]`, come with each sample: those
+that the model infers, or those that lie beside the dataset.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pdtla.analysis import action_probe, code_usage, compression, health_item, probes
+from pdtla.analysis.action_probe import ActionProbe
+from pdtla.analysis.health_item import BROKEN, DOUBTFUL, GOOD, HealthItem
+from pdtla.analysis.latent_sample import SHIFTS, LatentSample
+
+_FEW = 128
+_DRAWS = 3
+_STALE = 0.01
+_SHOWN = 0.999
+_ROWS = 2048
+
+
+class Examined(NamedTuple):
+    """A sample and the latents of it that are examined, float `[N, D]`."""
+
+    sample: LatentSample
+    latents: np.ndarray
+
+    @property
+    def action(self) -> np.ndarray:
+        """a_t."""
+        return self.sample.actions[0]
+
+
+def check_codes(test: Examined, num_codes: int, probe: ActionProbe) -> HealthItem:
+    """Are the codes in use, or have they collapsed?"""
+    codes, action = test.sample.codes, test.action
+    counts = code_usage.code_counts(codes, num_codes)
+    _, joint = np.unique(codes, axis=0, return_counts=True)
+    perplexity = _perplexity(joint)
+    if probe.num_actions is None:
+        needed = 1.0 + action.shape[-1]
+        what = "one for each dimension of the action and one for rest"
+    else:
+        needed = _perplexity(np.bincount(action))
+        what = "as many as there are actions in effect"
+    values = code_usage.codebook_report(counts) | {
+        "joint_perplexity": perplexity,
+        "needed": needed,
+    }
+    if probe.num_actions is not None:
+        values["nmi"] = max(
+            probes.normalized_mutual_information(
+                probes.contingency(column, action, num_codes, probe.num_actions)
+            )
+            for column in codes.T
+        )
+    dead = values["dead_codes"]
+    verdict = health_item.grade(perplexity, broken=2.0, good=needed)
+    if verdict == GOOD and dead > 0.5:
+        verdict = DOUBTFUL
+    finding = (
+        f"{perplexity:.1f} codes in effect; {needed:.1f} are needed to tell the "
+        f"actions apart; {dead:.0%} of the codebook is never used."
+    )
+    if verdict == BROKEN:
+        finding = "Collapsed: " + finding
+    return HealthItem(
+        "codes",
+        "Are the codes in use?",
+        verdict,
+        finding,
+        f"broken below 2 codes in effect, good from {needed:.1f} ({what}) if at "
+        "most half of the codebook is never used",
+        "One code tells nothing apart, and fewer codes than actions must mix some; "
+        "with half of the codebook unused, half of it would do.",
+        values,
+    )
+
+
+def check_spread(test: Examined) -> HealthItem:
+    """Do continuous latents vary, or have they collapsed?"""
+    latents = np.asarray(test.latents, np.float64)
+    variance = latents.var(axis=0).sum()
+    share = float(variance / max(np.square(latents).mean(axis=0).sum(), 1e-30))
+    values = np.linalg.eigvalsh(np.atleast_2d(np.cov(latents.T)))
+    dimensions = float(values.sum() ** 2 / max(np.square(values).sum(), 1e-30))
+    verdict = health_item.grade(share, broken=1e-4, good=1e-2)
+    finding = (
+        f"{share:.0%} of the latent's size varies, in {dimensions:.1f} dimensions in "
+        f"effect of {latents.shape[-1]}."
+    )
+    return HealthItem(
+        "codes",
+        "Do the latents vary?",
+        verdict,
+        ("Collapsed: " if verdict == BROKEN else "") + finding,
+        "broken below 0.01% of the squared size, good from 1%",
+        "Below one part in a hundred of its size, what a latent says drowns in what "
+        "it always says.",
+        {"varying_share": share, "dimensions": dimensions},
+    )
+
+
+def check_reconstruction(test: Examined) -> HealthItem:
+    """Does the forward model predict more than the frame it is given?"""
+    errors = {name: float(each.mean()) for name, each in test.sample.errors.items()}
+    ratio = errors["true"] / max(errors["copied"], 1e-12)
+    verdict = _reversed_grade(ratio, broken=1.0, good=0.8)
+    return HealthItem(
+        "reconstruction",
+        "Does the forward model predict better than copying the frame?",
+        verdict,
+        f"Its error is {ratio:.2g} of that of repeating o_t.",
+        "good up to 0.8, broken from 1",
+        "Repeating o_t needs no model, so at 1 nothing is explained; a fifth less is "
+        "asked for because blurring what may move gains a little without a latent.",
+        {
+            "copy_frame_ratio": ratio,
+            "prediction_error": errors["true"],
+            "copy_frame_error": errors["copied"],
+        },
+    )
+
+
+def check_listening(test: Examined) -> HealthItem:
+    """Does the forward model listen to z?"""
+    errors = {name: float(each.mean()) for name, each in test.sample.errors.items()}
+    ratio = errors["swapped"] / max(errors["true"], 1e-12)
+    gap = (errors["swapped"] - errors["true"]) / max(errors["copied"], 1e-12)
+    verdict = health_item.grade(ratio, broken=1.02, good=1.25)
+    finding = (
+        f"With another transition's latent its error is {ratio:.2f} times as large."
+    )
+    if verdict == BROKEN:
+        finding = "The forward model ignores the latent: " + finding.lower()
+    return HealthItem(
+        "listening",
+        "Does the forward model listen to the latent?",
+        verdict,
+        finding,
+        "broken below 1.02, good from 1.25",
+        "A model that ignores z errs the same under any z, which is 1; swaps to the "
+        "same action cost nothing even where it listens, so no more than 1.25 is "
+        "asked for.",
+        {"swap_ratio": ratio, "swap_gap": gap},
+    )
+
+
+def check_action(fit: Examined, test: Examined, probe: ActionProbe) -> HealthItem:
+    """Does z tell the action?"""
+    chance = probe.chance(fit.action, test.action)
+    both = [fit.action], test.latents, [test.action]
+    values = {
+        "chance": chance,
+        "linear": probe.scores(fit.latents, *both, hidden=())[0],
+        "mlp": probe.scores(fit.latents, *both)[0],
+    }
+    seen, test_seen = compression.compress(fit.sample.now, test.sample.now)
+    values["observation"] = probe.scores(seen, [fit.action], test_seen, [test.action])[
+        0
+    ]
+    if test.sample.codes is not None:
+        values["quantized"] = probe.scores(
+            fit.sample.quantized, [fit.action], test.sample.quantized, [test.action]
+        )[0]
+    best = max(values["linear"], values["mlp"])
+    values["skill"] = skill = probe.skill(best, chance)
+    linear = probe.skill(values["linear"], chance)
+    return HealthItem(
+        "action",
+        "Does the latent tell the action?",
+        health_item.grade(skill, broken=0.1, good=0.5),
+        f"{probe.unit} {best:.2f} from z ({values['linear']:.2f} by a linear probe), "
+        f"{chance:.2f} by chance, {values['observation']:.2f} from o_t alone.",
+        "share of the way from chance to perfection: broken below 0.1, good from 0.5",
+        "Chance, the most frequent or the mean action, needs no latent; from half of "
+        "the way on, more of what chance misses is told than is not.",
+        values | {"linear_skill": linear},
+    )
+
+
+def check_background(fit: Examined, test: Examined) -> HealthItem:
+    """Does z say what happened, or what is to be seen anyway?"""
+    inferred, frozen = test.sample.inferred, test.sample.frozen
+    change = np.square(inferred - frozen).sum(axis=-1).mean()
+    share = float(change / max(2.0 * inferred.var(axis=0).sum(), 1e-12))
+    seen, test_seen = compression.compress(fit.sample.now, test.sample.now)
+    x, test_x = action_probe.standardised(fit.latents, test.latents)
+    predicted = probes.ridge(x, seen, test_x, 1e-4)
+    values = {
+        "future_share": share,
+        "state_linear": probes.r2(predicted, test_seen, 0.0),
+        "state_mlp": probes.probe_r2(
+            fit.latents,
+            seen,
+            test.latents,
+            test_seen,
+            hidden=probes.HIDDEN,
+            steps=300,
+            batch_size=128,
+        ),
+    }
+    leaked = max(values["state_linear"], values["state_mlp"])
+    verdict = health_item.grade(share, broken=0.05, good=0.2)
+    if verdict == GOOD and leaked >= 0.5:
+        verdict = DOUBTFUL
+    finding = (
+        f"Without anything happening after o_t the latent moves by {share:.2f} of its "
+        f"spread; R² of o_t from the latent is {max(leaked, 0.0):.2f}."
+    )
+    if verdict == BROKEN:
+        finding = "The latent is a function of o_t alone: " + finding.lower()
+    return HealthItem(
+        "background",
+        "Does the latent say what happened, not what is there?",
+        verdict,
+        finding,
+        "broken below 0.05 of the spread, good from 0.2 if R² of the first 16 "
+        "principal components of o_t is below 0.5",
+        "Two unrelated latents differ by 1, those of a function of o_t by 0, whatever "
+        "happens next; with half of o_t in it, a latent names places as much as "
+        "actions.",
+        values,
+    )
+
+
+def check_shift(fit: Examined, test: Examined, probe: ActionProbe) -> HealthItem:
+    """Is z_t aligned with a_t, or one step off?"""
+    rows = np.flatnonzero(np.all(list(fit.sample.known.values()), axis=0))
+    test_rows = np.flatnonzero(np.all(list(test.sample.known.values()), axis=0))
+    if min(len(rows), len(test_rows)) < 2:
+        return _too_short(len(test_rows))
+    found = probe.scores(
+        fit.latents,
+        [fit.sample.actions[shift] for shift in SHIFTS],
+        test.latents,
+        [test.sample.actions[shift] for shift in SHIFTS],
+        rows=[rows] * len(SHIFTS),
+        test_rows=[test_rows] * len(SHIFTS),
+    )
+    scores = dict(zip(SHIFTS, found, strict=True))
+    margin = _margin(len(test_rows))
+    other = max((-1, 1), key=scores.get)
+    lead = scores[0] - scores[other]
+    verdict = health_item.grade(lead, broken=-margin, good=margin)
+    told = ", ".join(
+        f"a_t{shift:+d}".replace("+0", "") + f" {scores[shift]:.2f}" for shift in SHIFTS
+    )
+    finding = f"{probe.unit} from z_t: {told}."
+    if verdict == BROKEN:
+        late = "late: z_t is about a_t-1" if other < 0 else "early: z_t is about a_t+1"
+        finding = f"One step {late}. {finding}"
+    return HealthItem(
+        "shift",
+        "Is the latent aligned with the action?",
+        verdict,
+        finding,
+        f"good if a_t leads by {margin:.3f}, broken if another action does",
+        "The margin is two standard errors of a difference of accuracies on these "
+        f"{len(test_rows)} transitions.",
+        {
+            "previous": scores[-1],
+            "current": scores[0],
+            "next": scores[1],
+            "lead": lead,
+            "margin": margin,
+        },
+    )
+
+
+def check_budget(fit: Examined, test: Examined, probe: ActionProbe) -> HealthItem:
+    """How many labels does a decoder need?"""
+    draws = action_probe.label_draws(len(fit.latents), _DRAWS, probe.seed)
+    members = [rows for each in draws.values() for rows in each]
+    scores = probe.scores(
+        fit.latents,
+        [fit.action] * len(members),
+        test.latents,
+        [test.action] * len(members),
+        rows=members,
+    )
+    by_budget = dict(zip(draws, np.reshape(scores, (len(draws), _DRAWS)), strict=True))
+    values = {"chance": probe.chance(fit.action, test.action)}
+    for budget, found in by_budget.items():
+        values[f"{budget}"] = float(found.mean())
+        values[f"{budget}_std"] = float(found.std(ddof=1))
+    few = max(budget for budget in by_budget if budget <= _FEW)
+    most = max(by_budget)
+    skills = {
+        budget: probe.skill(values[f"{budget}"], values["chance"])
+        for budget in by_budget
+    }
+    share = max(0.0, skills[few]) / max(skills[most], 0.1)
+    values["share_at_few"] = share
+    return HealthItem(
+        "budget",
+        "How few labels ground the latent?",
+        health_item.grade(share, broken=0.2, good=0.7),
+        f"{probe.unit} {values[f'{few}']:.2f} with {few} labels, "
+        f"{values[f'{most}']:.2f} with {most}.",
+        f"share of the skill at {most} labels that {few} reach: broken below 0.2, good "
+        "from 0.7",
+        f"{_FEW} labels are what the methods here are given; a latent that needs "
+        "many times more is no better than labels.",
+        values,
+    )
+
+
+def check_leak(
+    test: Examined,
+    fit: Examined,
+    probe: ActionProbe,
+    stored: Mapping[str, Sequence[Examined]],
+) -> HealthItem:
+    """Does anything but the frames put the action into the latent?
+
+    Args:
+      test: see above.
+      fit: likewise.
+      probe: likewise.
+      stored: for each set of latents beside the dataset that is said to be this
+        model's: its latents of the sample to fit on and of the sample to test on.
+    """
+    shown = _observed_label(test, probe)
+    values, verdicts, findings = {"observed_label": shown}, [GOOD], []
+    if shown >= _SHOWN:
+        verdicts.append(BROKEN)
+        findings.append(
+            "A pixel or component of the observation shows the action: it explains "
+            f"{shown:.4f} of the variance."
+        )
+    for name, (own_fit, own_test) in stored.items():
+        values[f"mismatch_{name}"] = share = mismatch(own_test)
+        if share <= _STALE:
+            findings.append(f"The stored latents {name!r} are those of the frames.")
+            continue
+        known, told = (
+            probe.scores(x, [fit.action], test_x, [test.action])[0]
+            for x, test_x in (
+                (fit.sample.inferred, test.sample.inferred),
+                (own_fit.latents, own_test.latents),
+            )
+        )
+        values |= {f"inferred_{name}": known, f"stored_{name}": told}
+        is_leak = told > known + _margin(len(test.latents))
+        verdicts.append(BROKEN if is_leak else DOUBTFUL)
+        outcome = "better: labels leaked into them" if is_leak else "no better"
+        findings.append(
+            f"{share:.0%} of the stored latents {name!r} are not what the model infers "
+            f"from the frames; they tell the action {outcome} ({probe.unit} {told:.2f} "
+            f"against {known:.2f})."
+        )
+    if shown < _SHOWN:
+        findings.append(f"No part of the observation shows it ({shown:.3f} at most).")
+    return HealthItem(
+        "leak",
+        "Does the action reach the latent only through the frames?",
+        health_item.worst(verdicts),
+        " ".join(findings),
+        "more than 1% of the stored latents differ from the inferred ones: broken if "
+        "they tell the action better, else doubtful; broken if 99.9% of the variance "
+        "of a pixel or component is the action's",
+        "A latent is a function of frames, so frames give it again, up to rounding; an "
+        "observation that shows its action makes any latent look good.",
+        values,
+    )
+
+
+def mismatch(stored: Examined) -> float:
+    """Share of stored latents that are not those inferred, quantized or not."""
+    shares = []
+    for own in (stored.sample.inferred, stored.sample.quantized):
+        if own.shape != stored.latents.shape:
+            shares.append(1.0)
+            continue
+        spread = np.sqrt(own.var(axis=0).sum()) + 1e-6
+        distance = np.linalg.norm(own - stored.latents, axis=-1)
+        shares.append(float(np.mean(distance > 0.05 * spread)))
+    return min(shares)
+
+
+def _observed_label(test: Examined, probe: ActionProbe) -> float:
+    """Most of the variance of one pixel or component that the action explains.
+
+    Of o_t and of o_{t+1}; what hardly ever changes does not count.
+    """
+    action = test.action[:_ROWS]
+    if probe.num_actions is not None:
+        basis = np.eye(probe.num_actions, dtype="float32")[action]
+        basis = basis[:, basis.any(axis=0)]
+    else:
+        basis = np.concatenate([np.ones((len(action), 1)), action], axis=1)
+    basis, _ = np.linalg.qr(basis)
+    most = 0.0
+    for observed in (test.sample.now, test.sample.following):
+        parts = observed[:_ROWS].reshape(len(action), -1)
+        for start in range(0, parts.shape[-1], 1024):
+            part = parts[:, start : start + 1024].astype("float32")
+            mean = part.mean(axis=0)
+            changes = (part != np.median(part, axis=0)).mean(axis=0)
+            part = part - mean
+            total = np.square(part).sum(axis=0)
+            explained = np.square(basis.T @ part).sum(axis=0)
+            counted = (changes >= 0.01) & (total > 1e-6)
+            if counted.any():
+                most = max(most, float((explained[counted] / total[counted]).max()))
+    return most
+
+
+def _margin(number: int) -> float:
+    """Two standard errors of the difference of two accuracies, at most."""
+    return float(2.0 * np.sqrt(0.5 / number))
+
+
+def _too_short(number: int) -> HealthItem:
+    return HealthItem(
+        "shift",
+        "Is the latent aligned with the action?",
+        DOUBTFUL,
+        f"{number} held-out transitions have an action before and after them.",
+        "at least 2 transitions",
+        "Nothing can be told of fewer.",
+        {},
+    )
+
+
+def _reversed_grade(value: float, *, broken: float, good: float) -> str:
+    """The verdict of a number that should be small."""
+    if value >= broken:
+        return BROKEN
+    return GOOD if value <= good else DOUBTFUL
+
+
+def _perplexity(counts: np.ndarray) -> float:
+    return float(np.exp(probes.entropy(counts / counts.sum())))

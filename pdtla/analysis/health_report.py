@@ -1,0 +1,116 @@
+"""The health report of a latent action model: is it good, and if not, why."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pdtla.analysis import health_checks, health_item, latent_sample
+from pdtla.analysis.action_probe import ActionProbe
+from pdtla.analysis.health_checks import Examined
+from pdtla.analysis.latent_model import LatentModel
+from pdtla.analysis.latent_sample import LatentSample
+from pdtla.datasets.window_dataset import WindowDataset
+
+Report = dict[str, Any]
+
+
+def draw(
+    model: LatentModel,
+    windows: WindowDataset,
+    *,
+    max_windows: int = 4096,
+    seed: int = 0,
+) -> tuple[LatentSample, LatentSample]:
+    """Samples of training and of held-out episodes, see `latent_sample.sample`."""
+    return tuple(
+        latent_sample.sample(
+            model, windows, trajectories, max_windows=max_windows, seed=seed
+        )
+        for trajectories in (windows.train_trajectories, windows.heldout_trajectories)
+    )
+
+
+def examine(
+    fit: LatentSample,
+    test: LatentSample,
+    *,
+    num_codes: int | None,
+    num_actions: int | None,
+    stored: Mapping[str, np.ndarray] | None = None,
+    examined: str | None = None,
+    seed: int = 0,
+) -> list[health_item.HealthItem]:
+    """Answers every question of the report.
+
+    Args:
+      fit: transitions that probes are fitted on.
+      test: transitions that everything is measured on.
+      num_codes: K of the quantizer; None where latents are continuous.
+      num_actions: number of discrete actions; None for continuous ones.
+      stored: latents of every step of the dataset, `[S, D]`, said to be the model's.
+      examined: name of the stored ones to examine, instead of those inferred.
+      seed: seed of probes and draws.
+    """
+    probe = ActionProbe(num_actions, seed=seed)
+    stored = stored or {}
+    sets = {
+        name: tuple(Examined(each, latents[each.bases]) for each in (fit, test))
+        for name, latents in stored.items()
+    }
+    own = Examined(fit, fit.inferred), Examined(test, test.inferred)
+    fit, test = sets[examined] if examined else own
+    if num_codes is None:
+        codes = health_checks.check_spread(test)
+    else:
+        codes = health_checks.check_codes(test, num_codes, probe)
+    return [
+        codes,
+        health_checks.check_reconstruction(test),
+        health_checks.check_listening(test),
+        health_checks.check_action(fit, test, probe),
+        health_checks.check_background(fit, test),
+        health_checks.check_shift(fit, test, probe),
+        health_checks.check_budget(fit, test, probe),
+        health_checks.check_leak(fit, test, probe, sets),
+    ]
+
+
+def as_json(items: list[health_item.HealthItem], **facts: Any) -> Report:
+    """The report as JSON: its facts, the worst verdict and the items by name."""
+    return facts | {
+        "verdict": health_item.worst([item.verdict for item in items]),
+        "items": {
+            item.name: {
+                "question": item.question,
+                "verdict": item.verdict,
+                "finding": item.finding,
+                "rule": item.rule,
+                "why": item.why,
+                "values": item.values,
+            }
+            for item in items
+        },
+    }
+
+
+def headline(report: Report) -> dict[str, float]:
+    """The numbers of a report that stand in the table of an experiment."""
+    values = {name: item["values"] for name, item in report["items"].items()}
+    found = {name: values["reconstruction"][name] for name in ("copy_frame_ratio",)}
+    found["swap_gap"] = values["listening"]["swap_gap"]
+    for name in ("perplexity", "dead_codes", "nmi"):
+        if name in values["codes"]:
+            found[name] = values["codes"][name]
+    for name in ("chance", "linear", "mlp"):
+        found[f"probe_{name}"] = values["action"][name]
+    return found
+
+
+def text_table(report: Report) -> str:
+    """The report as lines of text for a terminal."""
+    lines = [
+        f"{name:<16}{item['verdict']:<10}{item['finding']}"
+        for name, item in report["items"].items()
+    ]
+    return "\n".join([*lines, f"{'verdict':<16}{report['verdict']}"])

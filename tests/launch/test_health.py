@@ -1,0 +1,68 @@
+"""The health report as it is called, on tiny real runs."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_runs
+from tensorboard.backend.event_processing import event_accumulator
+
+from launch import health_of_run
+from pdtla.analysis import health_report
+from pdtla.training import configs
+
+ITEMS = (
+    "codes",
+    "reconstruction",
+    "listening",
+    "action",
+    "background",
+    "shift",
+    "budget",
+    "leak",
+)
+
+
+@pytest.fixture(scope="module")
+def found(lam):
+    return health_of_run.report(str(lam), [], [], max_windows=300).report
+
+
+def test_every_question_is_answered(found, lam):
+    assert tuple(found["items"]) == ITEMS
+    for item in found["items"].values():
+        assert item["verdict"] in ("good", "doubtful", "broken")
+        assert item["finding"] and item["rule"] and item["why"]
+        assert all(np.isfinite(value) for value in item["values"].values())
+    assert json.loads((lam / "health" / "health.json").read_text()) == found
+    lines = health_report.text_table(found).splitlines()
+    assert [line.split()[0] for line in lines] == [*ITEMS, "verdict"]
+    # The latents beside the dataset are those that this run wrote.
+    assert found["items"]["leak"]["values"]["mismatch_lam"] == 0.0
+
+
+def test_the_page_needs_no_other_file(found, lam):
+    text = (lam / "health" / "report.html").read_text()
+    links = re.findall(r"""(?:src|href)=["']?([^"'\s>]+)""", text)
+    assert all(link.startswith(("data:image/png", "#")) for link in links)
+    assert text.count("data:image/png") == 9
+    assert all(f'id="{name}"' in text for name in ITEMS)
+
+
+def test_tensorboard_holds_the_same_numbers(found, lam):
+    events = event_accumulator.EventAccumulator(str(lam / "health"))
+    events.Reload()
+    (tensor,) = events.Tensors("action/mlp")
+    value = tf.make_ndarray(tensor.tensor_proto)
+    np.testing.assert_allclose(value, found["items"]["action"]["values"]["mlp"])
+    assert tensor.step == found["step"] == 4
+    assert len(events.Tags()["tensors"]) > 30
+
+
+def test_what_has_no_health_is_refused(decoder, tmp_path):
+    with pytest.raises(configs.ConfigError, match="no config.gin"):
+        health_of_run.report(str(tmp_path), [], [])
+    with pytest.raises(configs.ConfigError, match="has no module idm, vq, fdm"):
+        health_of_run.report(str(decoder), [], [])
