@@ -6,7 +6,6 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_runs
 from tensorboard.backend.event_processing import event_accumulator
 
 from launch import health_of_run
