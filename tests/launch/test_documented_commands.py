@@ -31,7 +31,8 @@ def commands(text: str) -> list[str]:
     for line in re.findall(r"`python -m (launch[^`]*)`", text):
         for name, value in _MACROS.items():
             line = line.replace(name, value)
-        found.append(" ".join(line.split()))
+        # A program may be given another one to run.
+        found += " ".join(line.split()).split(" -- python -m ")
     return found
 
 
