@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -163,7 +164,7 @@ def message(log: pathlib.Path, *parts: str) -> str:
     """The last line of an output with one of these parts, without its time."""
     lines = log.read_text(errors="replace").splitlines()
     found = [line for line in lines if any(part in line for part in parts)]
-    return found[-1].rpartition("] ")[2] if found else ""
+    return re.sub(r"^[IWEF]\d{4} [^\]]*\] ", "", found[-1]) if found else ""
 
 
 def flip(path: pathlib.Path, position: int) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -106,7 +107,7 @@ class StoredSplit:
         except (tf.errors.OpError, ValueError) as error:
             raise OSError(
                 f"{self._shard_of(expected)} is damaged at episode {expected} of "
-                f"{self._split}: {str(error).splitlines()[0][:200]}."
+                f"{self._split}: {_reason(error)}."
             ) from None
         if expected != sum(self.shard_lengths):
             raise OSError(f"{self._shard_of(expected)} lacks an episode.")
@@ -137,3 +138,9 @@ class StoredSplit:
                 f"{self._directory} has no split {self._split!r}; "
                 f"it has {sorted(info.splits)}."
             )
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, less the names of TensorFlow's functions."""
+    first = str(error).splitlines()[0]
+    return re.sub(r"\{\{.*?\}\} | \[Op:.*", "", first)[:200]
