@@ -14,6 +14,7 @@ from pdtla.analysis import (
     health_page,
     health_report,
     latent_figures,
+    projector,
     results,
 )
 from pdtla.analysis.latent_model import LatentModel
@@ -88,7 +89,7 @@ def report(
         items = health_report.examine(
             fit,
             test,
-            num_codes=model.vq.num_codes if model.has_codes else None,
+            vq=model.vq,
             num_actions=num_actions,
             stored=stored,
             examined=latents,
@@ -113,6 +114,7 @@ def report(
     results.write_json(directory / "health.json", found)
     health_page.write_page(found, figures, output or directory / "report.html")
     _write_tensor_board(pathlib.Path(run), found, figures)
+    projector.write_projector(directory, shown, test.actions[0], test.now)
     return Health(found, figures)
 
 

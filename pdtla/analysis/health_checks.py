@@ -5,6 +5,7 @@ transitions of held-out ones. Latents under test, `[N, D]`, come with each sampl
 that the model infers, or those that lie beside the dataset.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -34,8 +35,17 @@ class Examined(NamedTuple):
         return self.sample.actions[0]
 
 
-def check_codes(test: Examined, num_codes: int, probe: ActionProbe) -> HealthItem:
-    """Are the codes in use, or have they collapsed?"""
+def check_codes(
+    test: Examined, num_codes: int, num_codebooks: int, probe: ActionProbe
+) -> HealthItem:
+    """Are the codes in use, or have they collapsed?
+
+    Args:
+      test: see above.
+      num_codes: codes of a codebook.
+      num_codebooks: codebooks, each of which serves as many places in a row.
+      probe: see above.
+    """
     codes, action = test.sample.codes, test.action
     counts = code_usage.code_counts(codes, num_codes)
     _, joint = np.unique(codes, axis=0, return_counts=True)
@@ -46,7 +56,9 @@ def check_codes(test: Examined, num_codes: int, probe: ActionProbe) -> HealthIte
     else:
         needed = _perplexity(np.bincount(action))
         what = "as many as there are actions in effect"
+    books = counts.reshape(num_codebooks, -1, num_codes).sum(axis=1)
     values = code_usage.codebook_report(counts) | {
+        "dead_codes": float(np.mean(books == 0)),
         "joint_perplexity": perplexity,
         "needed": needed,
     }
@@ -275,23 +287,27 @@ def check_budget(fit: Examined, test: Examined, probe: ActionProbe) -> HealthIte
     """How many labels does a decoder need?"""
     draws = action_probe.label_draws(len(fit.latents), _DRAWS, probe.seed)
     members = [rows for each in draws.values() for rows in each]
-    scores = probe.scores(
-        fit.latents,
-        [fit.action] * len(members),
-        test.latents,
-        [test.action] * len(members),
-        rows=members,
-    )
-    by_budget = dict(zip(draws, np.reshape(scores, (len(draws), _DRAWS)), strict=True))
     values = {"chance": probe.chance(fit.action, test.action)}
-    for budget, found in by_budget.items():
-        values[f"{budget}"] = float(found.mean())
-        values[f"{budget}_std"] = float(found.std(ddof=1))
+    by_budget = {}
+    for name, hidden in (("linear", ()), ("mlp", probes.HIDDEN)):
+        scores = dataclasses.replace(probe, batch_size=64).scores(
+            fit.latents,
+            [fit.action] * len(members),
+            test.latents,
+            [test.action] * len(members),
+            rows=members,
+            hidden=hidden,
+        )
+        found = np.reshape(scores, (len(draws), _DRAWS))
+        for budget, each in zip(draws, found, strict=True):
+            values[f"{name}_{budget}"] = mean = float(each.mean())
+            values[f"{name}_{budget}_std"] = float(each.std(ddof=1))
+            by_budget[budget] = max(mean, by_budget.get(budget, -np.inf))
     few = max(budget for budget in by_budget if budget <= _FEW)
     most = max(by_budget)
     skills = {
-        budget: probe.skill(values[f"{budget}"], values["chance"])
-        for budget in by_budget
+        budget: probe.skill(score, values["chance"])
+        for budget, score in by_budget.items()
     }
     share = max(0.0, skills[few]) / max(skills[most], 0.1)
     values["share_at_few"] = share
@@ -299,8 +315,9 @@ def check_budget(fit: Examined, test: Examined, probe: ActionProbe) -> HealthIte
         "budget",
         "How few labels ground the latent?",
         health_item.grade(share, broken=0.2, good=0.7),
-        f"{probe.unit} {values[f'{few}']:.2f} with {few} labels, "
-        f"{values[f'{most}']:.2f} with {most}.",
+        f"{probe.unit} {by_budget[few]:.2f} with {few} labels, "
+        f"{by_budget[most]:.2f} with {most}, by the better of a linear decoder and an "
+        "MLP.",
         f"share of the skill at {most} labels that {few} reach: broken below 0.2, good "
         "from 0.7",
         f"{_FEW} labels are what the methods here are given; a latent that needs "
@@ -310,16 +327,16 @@ def check_budget(fit: Examined, test: Examined, probe: ActionProbe) -> HealthIte
 
 
 def check_leak(
-    test: Examined,
     fit: Examined,
+    test: Examined,
     probe: ActionProbe,
     stored: Mapping[str, Sequence[Examined]],
 ) -> HealthItem:
     """Does anything but the frames put the action into the latent?
 
     Args:
-      test: see above.
-      fit: likewise.
+      fit: see above.
+      test: likewise.
       probe: likewise.
       stored: for each set of latents beside the dataset that is said to be this
         model's: its latents of the sample to fit on and of the sample to test on.

@@ -70,11 +70,18 @@ def figures(
             {text: values["shift"][name] for text, name in shifts.items()}, unit
         )
     budget = values["budget"]
-    labels = sorted(int(name) for name in budget if name.isdigit())
+    labels = sorted(
+        int(name.split("_")[1]) for name in budget if name.endswith("_std")
+    )[::2]
     drawn[BUDGET] = plots.budget_curve(
         labels,
-        [budget[f"{label}"] for label in labels],
-        [budget[f"{label}_std"] for label in labels],
+        {
+            text: [
+                (budget[f"{name}_{label}"], budget[f"{name}_{label}_std"])
+                for label in labels
+            ]
+            for name, text in (("linear", "linear decoder"), ("mlp", "MLP decoder"))
+        },
         chance=budget["chance"],
         y_label=unit,
     )

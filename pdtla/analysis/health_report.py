@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from pdtla.analysis import health_checks, health_item, latent_sample
@@ -13,6 +14,18 @@ from pdtla.analysis.latent_sample import LatentSample
 from pdtla.datasets.window_dataset import WindowDataset
 
 Report = dict[str, Any]
+
+# What a broken item means, the causes of others first.
+_CAUSES = {
+    "codes": "collapsed latents",
+    "background": "latents of what is there, not of what happens",
+    "leak": "labels leaked into the latents",
+    "shift": "latents one step off the actions",
+    "listening": "a forward model that ignores the latent",
+    "reconstruction": "a forward model that predicts nothing",
+    "action": "latents that do not tell the action",
+    "budget": "latents that few labels do not ground",
+}
 
 
 def draw(
@@ -35,7 +48,7 @@ def examine(
     fit: LatentSample,
     test: LatentSample,
     *,
-    num_codes: int | None,
+    vq: keras.layers.Layer,
     num_actions: int | None,
     stored: Mapping[str, np.ndarray] | None = None,
     examined: str | None = None,
@@ -46,7 +59,7 @@ def examine(
     Args:
       fit: transitions that probes are fitted on.
       test: transitions that everything is measured on.
-      num_codes: K of the quantizer; None where latents are continuous.
+      vq: the model's quantizer.
       num_actions: number of discrete actions; None for continuous ones.
       stored: latents of every step of the dataset, `[S, D]`, said to be the model's.
       examined: name of the stored ones to examine, instead of those inferred.
@@ -60,10 +73,13 @@ def examine(
     }
     own = Examined(fit, fit.inferred), Examined(test, test.inferred)
     fit, test = sets[examined] if examined else own
-    if num_codes is None:
+    if test.sample.codes is None:
         codes = health_checks.check_spread(test)
     else:
-        codes = health_checks.check_codes(test, num_codes, probe)
+        places = vq.num_codes_per_latent
+        codes = health_checks.check_codes(
+            test, vq.num_codes, getattr(vq, "num_codebooks", places), probe
+        )
     return [
         codes,
         health_checks.check_reconstruction(test),
@@ -77,9 +93,14 @@ def examine(
 
 
 def as_json(items: list[health_item.HealthItem], **facts: Any) -> Report:
-    """The report as JSON: its facts, the worst verdict and the items by name."""
+    """The report as JSON: facts, the worst verdict, its cause, the items by name."""
+    verdicts = {item.name: item.verdict for item in items}
+    broken = [
+        cause for name, cause in _CAUSES.items() if verdicts[name] == health_item.BROKEN
+    ]
     return facts | {
-        "verdict": health_item.worst([item.verdict for item in items]),
+        "verdict": health_item.worst(list(verdicts.values())),
+        "cause": broken[0] if broken else None,
         "items": {
             item.name: {
                 "question": item.question,
@@ -113,4 +134,6 @@ def text_table(report: Report) -> str:
         f"{name:<16}{item['verdict']:<10}{item['finding']}"
         for name, item in report["items"].items()
     ]
-    return "\n".join([*lines, f"{'verdict':<16}{report['verdict']}"])
+    cause = f"Most likely: {report['cause']}." if report["cause"] else ""
+    lines.append(f"{'verdict':<16}{report['verdict']:<10}{cause}".rstrip())
+    return "\n".join(lines)

@@ -213,24 +213,24 @@ def value_bars(values: Mapping[str, float], x_label: str) -> bytes:
 
 def budget_curve(
     labels: Sequence[int],
-    means: Sequence[float],
-    deviations: Sequence[float],
+    curves: Mapping[str, Sequence[tuple[float, float]]],
     *,
     chance: float,
     y_label: str,
 ) -> bytes:
-    """A score over numbers of labels, with the deviation between draws."""
-    means, deviations = np.asarray(means), np.asarray(deviations)
-    figure = Figure(figsize=(5.0, 3.0))
+    """Scores over numbers of labels, mean and deviation between draws of each."""
+    figure = Figure(figsize=(5.6, 3.0))
     axis = figure.subplots()
-    axis.plot(labels, means, color=_COLORS[0], marker="o", ms=3, lw=1.6)
-    axis.fill_between(
-        labels, means - deviations, means + deviations, color=_COLORS[0], alpha=0.2
-    )
+    for color, (name, points) in zip(_COLORS, curves.items(), strict=False):
+        means, deviations = np.asarray(points).T
+        axis.plot(labels, means, color=color, marker="o", ms=3, lw=1.6, label=name)
+        axis.fill_between(
+            labels, means - deviations, means + deviations, color=color, alpha=0.2
+        )
     axis.axhline(chance, color=_GREY, ls="--", lw=1.0, label="chance")
     axis.set_xscale("log", base=2)
     axis.set_xticks(labels, [f"{label}" for label in labels])
-    axis.set_ylim(bottom=max(min(0.0, means.min()), -0.5))
+    axis.set_ylim(bottom=max(axis.get_ylim()[0], -0.5))
     axis.set_xlabel("labels", fontsize=8)
     axis.set_ylabel(y_label, fontsize=8)
     axis.legend(fontsize=8, frameon=False)

@@ -6,7 +6,10 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
+from PIL import Image
 from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.plugins import projector
 
 from launch import health_of_run
 from pdtla.analysis import health_report
@@ -58,6 +61,18 @@ def test_tensorboard_holds_the_same_numbers(found, lam):
     np.testing.assert_allclose(value, found["items"]["action"]["values"]["mlp"])
     assert tensor.step == found["step"] == 4
     assert len(events.Tags()["tensors"]) > 30
+
+
+def test_the_projector_finds_its_files(found, lam):
+    config = projector.ProjectorConfig()
+    text_format.Parse((lam / "health" / "projector_config.pbtxt").read_text(), config)
+    (embedding,) = config.embeddings
+    latents = np.loadtxt(lam / "health" / embedding.tensor_path)
+    actions = np.loadtxt(lam / "health" / embedding.metadata_path)
+    assert len(latents) == len(actions) == found["windows"]["test"]
+    side = int(np.ceil(np.sqrt(len(latents)))) * embedding.sprite.single_image_dim[0]
+    picture = Image.open(lam / "health" / embedding.sprite.image_path)
+    assert picture.size == (side, side)
 
 
 def test_what_has_no_health_is_refused(decoder, tmp_path):
