@@ -68,7 +68,7 @@ def _receive(
 ) -> tuple[str, Any]:
     try:
         kind, value = connection.recv()
-    except EOFError:
+    except (EOFError, ConnectionResetError):  # with or without unread tasks
         process.join()
         raise RuntimeError(
             f"A worker process died with exit status {process.exitcode}."
