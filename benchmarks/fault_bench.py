@@ -26,12 +26,7 @@ _FILES = {
 _SMALL = ("gin/smoke.gin", "tests/tiny.gin")
 _DATA = {
     IMAGES: {"NUM_TRAJS": 24, "MAX_EPISODE_STEPS": 16, "ENV_ID": "maze"},
-    STATES: {
-        "NUM_TRAJS": 8,
-        "MAX_EPISODE_STEPS": 50,
-        "ENV_ID": "halfcheetah",
-        "DATASET_NAME": "mujoco_dataset/halfcheetah-expert",
-    },
+    STATES: {"NUM_TRAJS": 8, "MAX_EPISODE_STEPS": 50, "ENV_ID": "halfcheetah"},
 }
 _SETTINGS = {
     "NUM_UPDATES": UPDATES,
@@ -82,6 +77,8 @@ class FaultBench:
         del own["NUM_TRAJS"]
         if self._kind == IMAGES:
             own["NUM_EXAMPLES"] = 16
+        else:
+            own["DATASET_NAME"] = "mujoco_dataset/halfcheetah-expert"
         if self._streamed:
             own["window_dataset.WindowDataset.memory_budget_gib"] = 1e-7
         return [
