@@ -23,7 +23,10 @@ _FILES = {
     IMAGES: ("gin/stages/lam_and_action_decoder.gin", "gin/envs/procgen.gin"),
     STATES: ("gin/stages/lam.gin", "gin/envs/mujoco.gin"),
 }
-_SMALL = ("gin/smoke.gin", "tests/tiny.gin")
+_SMALL = {
+    IMAGES: ("gin/smoke.gin", "tests/tiny.gin"),
+    STATES: ("gin/smoke.gin", "gin/encoders/mlp.gin", "gin/vq/none.gin"),
+}
 _DATA = {
     IMAGES: {"NUM_TRAJS": 24, "MAX_EPISODE_STEPS": 16, "ENV_ID": "maze"},
     STATES: {"NUM_TRAJS": 8, "MAX_EPISODE_STEPS": 50, "ENV_ID": "halfcheetah"},
@@ -81,10 +84,11 @@ class FaultBench:
             own["DATASET_NAME"] = "mujoco_dataset/halfcheetah-expert"
         if self._streamed:
             own["window_dataset.WindowDataset.memory_budget_gib"] = 1e-7
+        small = _SMALL[self._kind]
         return [
             *(sys.executable, "-m", "launch.train", f"--workdir={workdir}"),
             *(f"--{name}={value}" for name, value in flags.items()),
-            *(f"--gin_file={file}" for file in (*_FILES[self._kind], *_SMALL)),
+            *(f"--gin_file={file}" for file in (*_FILES[self._kind], *small)),
             *_bindings(own),
         ]
 
