@@ -6,6 +6,7 @@ moments; it returns what happened: `moment` (the last update reported before the
 caller gives the same command once more.
 """
 
+import json
 import pathlib
 import shutil
 import signal
@@ -137,8 +138,9 @@ def nan_in_data(bench, directory, rng) -> Outcome:
     """A decoded state becomes NaN."""
     shutil.copytree(bench.data, directory / "data")
     process, moment = _running(bench, directory, rng)
-    (path,) = (directory / "data").rglob("observation.npy")
-    states = np.load(path, mmap_mode="r+")
+    (path,) = (directory / "data").rglob("observation.raw")
+    layout = json.loads(path.with_suffix(".json").read_text())
+    states = np.memmap(path, layout["dtype"], "r+", shape=tuple(layout["shape"]))
     row = int(rng.integers(len(states) // 2))  # those that are trained on
     before = states[row].copy()
     states[row] = np.nan
