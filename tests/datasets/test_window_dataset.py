@@ -312,7 +312,7 @@ def test_labelled_batches_cycle(source):
         np.testing.assert_array_equal(indices(a), indices(b))
         np.testing.assert_array_equal(indices(a["labelled"]), indices(b["labelled"]))
     held = take(dataset.heldout_batches(2), 99)
-    assert len(held) == dataset._unlabelled.num_heldout_windows // 2
+    assert len(held) == dataset.unlabelled.num_heldout_windows // 2
     assert len(held[0][specs.LABELLED][specs.ACTION]) == 8
 
 

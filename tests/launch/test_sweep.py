@@ -42,6 +42,8 @@ def start(arguments, **kwargs):
         [sys.executable, "-m", "launch.sweep", *arguments],
         env=environment,
         text=True,
+        # What runs in the background ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **kwargs,
     )
 
