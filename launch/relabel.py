@@ -3,6 +3,8 @@ r"""Writes what a trained run infers about every transition beside the dataset.
     python -m launch.relabel --run=runs/lam --name=lam [--decoder_run=runs/decoder]
 
 The dataset is the one that the run was trained on, unless gin flags name another.
+With `--engine=beam --beam_options=...` an Apache Beam pipeline labels, on this machine,
+Flink, Spark or Dataflow.
 """
 
 import os
@@ -10,6 +12,7 @@ import os
 import gin
 from absl import app, flags, logging
 
+from launch import engine_flags
 from pdtla.datasets import rlds_reader
 from pdtla.latent_actions import labeller as labeller_lib
 from pdtla.latent_actions import relabel as relabel_lib
@@ -40,15 +43,20 @@ def main(argv: list[str]) -> None:
         roots=[rlds_reader.RldsReader],
         base_file=None,
     )
+    options = engine_flags.beam_options()
     with set_up.setting_up():
         source = gin.get_configurable(rlds_reader.RldsReader)()
         labeller = labeller_lib.Labeller(_RUN.value, _DECODER_RUN.value, _LATENT.value)
-        store = relabel_lib.relabel(
-            source=source,
-            labeller=labeller,
-            name=_NAME.value,
-            batch_size=_BATCH_SIZE.value,
-        )
+        try:
+            store = relabel_lib.relabel(
+                source=source,
+                labeller=labeller,
+                name=_NAME.value,
+                batch_size=_BATCH_SIZE.value,
+                beam_options=options,
+            )
+        except RuntimeError as error:
+            raise configs.RunError(configs.one_line(error)) from error
     logging.info("Latents: %s", store.directory)
 
 

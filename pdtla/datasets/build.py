@@ -6,12 +6,16 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import tensorflow_datasets as tfds
 from absl import logging
 
 from pdtla.datasets import build_settings, rlds_builder
 from pdtla.experts import expert as expert_lib
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 
 def build(
@@ -24,6 +28,7 @@ def build(
     expert: expert_lib.Expert | None = None,
     seed: int = 0,
     num_workers: int | None = None,
+    beam_options: "PipelineOptions | None" = None,
     overwrite: bool = False,
 ) -> pathlib.Path:
     """Builds the dataset of an environment unless it is there with the same settings.
@@ -38,6 +43,8 @@ def build(
       expert: who plays, by default the best expert there is.
       seed: seeds levels, noise and experts.
       num_workers: processes that play, by default one a core; of no effect on the data.
+      beam_options: of an Apache Beam pipeline that plays instead of local processes,
+        see `beam_pool.pipeline_options`; of no effect on the data.
       overwrite: replace a dataset that was built with other settings, and all latents
         beside it.
 
@@ -73,7 +80,9 @@ def build(
     with tempfile.TemporaryDirectory() as unused:  # TFDS wants to download something
         builder.download_and_prepare(
             download_dir=unused,
-            download_config=tfds.download.DownloadConfig(download_mode=mode),
+            download_config=tfds.download.DownloadConfig(
+                download_mode=mode, beam_options=beam_options
+            ),
         )
     _report(builder)
     return directory

@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 
 import numpy as np
 
 from pdtla import specs
-from pdtla.datasets import rlds_reader, running_statistics
+from pdtla.datasets import rlds_reader, running_statistics, whole_file
 
 _ROWS = 1 << 16
 # A component that varies less than this fraction of the typical one is constant.
@@ -103,7 +102,6 @@ def of(source: rlds_reader.RldsReader, field: str, num_trajs: int) -> dict:
             f"Field {field!r} of {source.directory} must be finite, "
             f"its means are {stored['mean']}."
         )
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(stored))
-    os.replace(temporary, path)
+    with whole_file.whole_file(path) as temporary:
+        temporary.write_text(json.dumps(stored))
     return stored

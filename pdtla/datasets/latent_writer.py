@@ -29,6 +29,7 @@ class LatentWriter:
     Attributes:
       num_transitions: transitions in all.
       position: transitions written so far, where `write` goes on.
+      parts: folder for what is not in its place yet, gone when `close` ends.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class LatentWriter:
     ):
         self._directory = directory
         self._temporary = directory.parent / f"{directory.name}.incomplete"
+        self.parts = self._temporary / "parts"
         self._manifest = manifest
         self._rows = window_index.steps_of(
             source.starts, np.maximum(source.lengths - 1, 0)
@@ -91,6 +93,7 @@ class LatentWriter:
                 f"{self.position} of {self.num_transitions} transitions were written."
             )
         self._flush()
+        shutil.rmtree(self.parts, ignore_errors=True)
         _write_json(self._temporary / MANIFEST, self._manifest)
         if self._directory.exists():
             outdated = self._directory.parent / f"{self._directory.name}.outdated"

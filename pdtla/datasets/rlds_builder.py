@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -15,6 +16,7 @@ from tqdm import auto as tqdm
 
 from pdtla import version
 from pdtla.datasets import (
+    beam_pool,
     build_settings,
     rlds_writer,
     running_statistics,
@@ -23,13 +25,18 @@ from pdtla.datasets import (
 )
 from pdtla.experts import expert as expert_lib
 
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
 
 class RldsBuilder(dataset_builder.FileReaderBuilder, skip_registration=True):
     """Plays episodes with an expert and stores them in RLDS form.
 
     Episodes are stored in the order of their files and numbered in `episode_id`. The
-    content depends on the settings alone, not on the number of processes. A build that
-    was killed leaves files that no reader looks at; the same build takes them up.
+    content depends on the settings alone, not on the number of processes or on whether
+    they are those of an Apache Beam pipeline, which `beam_options` of TFDS asks for. A
+    build that was killed leaves files that no reader looks at; the same build takes
+    them up.
 
     Args:
       settings: what is played; by default that of the config with default settings.
@@ -94,10 +101,13 @@ class RldsBuilder(dataset_builder.FileReaderBuilder, skip_registration=True):
 
     def _download_and_prepare(self, dl_manager, download_config) -> None:
         """TFDS calls this with a temporary `data_dir`, which it renames after."""
-        del dl_manager, download_config
+        del dl_manager
         staging = self._staging()
         plans = shards.plan_shards(self.settings, staging, self.players)
-        stats = self._write_shards(plans)
+        if download_config.beam_options is None:
+            stats = self._write_shards(plans)
+        else:
+            stats = _write_shards_with_beam(plans, download_config.beam_options)
         for plan in plans:
             os.replace(plan.path, pathlib.Path(self.data_dir) / plan.path.name)
         splits = []
@@ -127,6 +137,20 @@ class RldsBuilder(dataset_builder.FileReaderBuilder, skip_registration=True):
                 shards.write_shard, plans, self._num_workers, bar.update
             )
             return sorted(stats, key=lambda s: (s["split"], s["first_episode"]))
+
+
+def _write_shards_with_beam(
+    plans: list[shards.ShardPlan], options: "PipelineOptions"
+) -> list[dict]:
+    """Returns what is known of the files, in their order."""
+    beam_pool.run_tasks(shards.write_shard, plans, options)
+    stats = [shards.read_stats(plan) for plan in plans]
+    if None in stats:
+        raise RuntimeError(
+            f"The pipeline did not leave {plans[stats.index(None)].path}: its workers "
+            "must share the data directory with this process."
+        )
+    return stats
 
 
 def _summarize(stats: list[dict]) -> dict:

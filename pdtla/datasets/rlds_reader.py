@@ -93,6 +93,19 @@ class RldsReader:
         action_bounds: tuple[float, float] | str | None = None,
         cache_dir: str | None = None,
     ):
+        self._arguments = {
+            "dataset_name": dataset_name,
+            "data_dir": data_dir,
+            "config": config,
+            "split": split,
+            "field_map": field_map,
+            "image_size": image_size,
+            "num_actions": num_actions,
+            "last_step_valid": last_step_valid,
+            "drop_last_step": drop_last_step,
+            "action_bounds": action_bounds,
+            "cache_dir": cache_dir,
+        }
         self.directory = dataset_directory.find(data_dir, dataset_name, config)
         self._stored = stored_split.StoredSplit(self.directory, split)
         self.split = split
@@ -120,6 +133,10 @@ class RldsReader:
         self.episode_ids = tuple(index["episode_ids"])
         levels = index["level_seeds"]
         self.level_seeds = None if levels is None else np.array(levels, np.int64)
+
+    def __reduce__(self) -> tuple:
+        """Another process opens the dataset anew."""
+        return functools.partial(RldsReader, **self._arguments), ()
 
     @property
     def paths(self) -> list[str]:

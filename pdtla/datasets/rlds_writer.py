@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from pdtla import specs
+from pdtla.datasets import whole_file
 from pdtla.experts import collect
 
 LEVEL_SEED = "level_seed"
@@ -118,14 +119,14 @@ def write_shard(
     Returns:
       The number of episodes.
     """
-    # A process that outlives a killed build must not write into its successor's file.
-    temporary = f"{os.fspath(path)}.{os.getpid()}"
     count = 0
-    with tf.io.TFRecordWriter(temporary) as writer:
+    with (
+        whole_file.whole_file(path) as temporary,
+        tf.io.TFRecordWriter(str(temporary)) as writer,
+    ):
         for episode_id, episode in episodes:
             writer.write(encode_episode(episode, episode_id))
             count += 1
-    os.replace(temporary, path)
     return count
 
 

@@ -9,7 +9,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pdtla.datasets import build_settings, rlds_writer, running_statistics, worker_pool
+from pdtla.datasets import (
+    build_settings,
+    rlds_writer,
+    running_statistics,
+    whole_file,
+    worker_pool,
+)
 from pdtla.environments import levels
 from pdtla.experts import collect, expert
 
@@ -123,10 +129,10 @@ def write_shard(plan: ShardPlan, progress: worker_pool.Progress) -> dict:
     Raises:
       RuntimeError: too few episodes could be kept.
     """
-    stats_path = plan.path.with_name(f"{plan.path.name}.json")
-    if plan.path.exists() and stats_path.exists():
+    known = read_stats(plan)
+    if known is not None:
         progress(plan.num_episodes)
-        return json.loads(stats_path.read_text())
+        return known
     stats = {
         "split": plan.split,
         "first_episode": plan.first_episode,
@@ -159,10 +165,20 @@ def write_shard(plan: ShardPlan, progress: worker_pool.Progress) -> dict:
     plan.path.parent.mkdir(parents=True, exist_ok=True)
     rlds_writer.write_shard(plan.path, episodes())
     stats["statistics"] = {name: s.to_json() for name, s in statistics.items()}
-    temporary = stats_path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(stats))
-    os.replace(temporary, stats_path)
+    with whole_file.whole_file(_stats_path(plan)) as temporary:
+        temporary.write_text(json.dumps(stats))
     return stats
+
+
+def read_stats(plan: ShardPlan) -> dict | None:
+    """What `write_shard` gave when it wrote the file, None if it has not."""
+    if plan.path.exists() and _stats_path(plan).exists():
+        return json.loads(_stats_path(plan).read_text())
+    return None
+
+
+def _stats_path(plan: ShardPlan) -> pathlib.Path:
+    return plan.path.with_name(f"{plan.path.name}.json")
 
 
 def _kept(plan: ShardPlan, stats: dict) -> Iterator[collect.Episode]:

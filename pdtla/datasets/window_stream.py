@@ -47,13 +47,17 @@ class WindowStream:
         self._buffer_windows = max(1, buffer_windows)
         low = np.searchsorted(bases, source.starts)
         high = np.searchsorted(bases, source.starts + source.lengths)
+        # First window of each file.
+        episodes = np.cumsum([0, *source.shard_lengths[:-1]])
+        self._begins = np.append(low, len(bases))[episodes]
         # First window, last window and first step of each episode.
         self._episodes = tf.constant(np.stack([low, high, source.starts], 1))
 
     def ordered(self, batch_size: int, start: int = 0) -> tf.data.Dataset:
         """One pass in stored order; the last batch may be smaller."""
-        shards = tf.range(len(self._source.shard_lengths))
-        return self._windows(shards).skip(start).batch(batch_size)
+        shard = int(np.searchsorted(self._begins, start, side="right")) - 1
+        windows = self._windows(tf.range(shard, len(self._begins)))
+        return windows.skip(start - self._begins[shard]).batch(batch_size)
 
     def shuffled(
         self, batch_size: int, seed: int, start_step: int = 0

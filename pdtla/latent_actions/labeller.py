@@ -46,6 +46,7 @@ class Labeller:
         if latent not in LATENTS:
             raise ValueError(f"latent must be one of {LATENTS}, got {latent!r}.")
         self._latent = latent
+        self._arguments = (run, decoder_run, latent)
         directories = {"idm": _module(run, "idm")}
         self._idm = load_module(directories["idm"])
         self.vq = self.decoder = None
@@ -65,6 +66,10 @@ class Labeller:
         text = " ".join([latent, *directories, *digests])
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
         self.fields = self._field_specs()
+
+    def __reduce__(self) -> tuple:
+        """Another process loads the modules anew."""
+        return Labeller, self._arguments
 
     @tf.function(reduce_retracing=True)
     def label(self, observation: tf.Tensor) -> dict[str, tf.Tensor]:

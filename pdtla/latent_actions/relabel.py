@@ -1,13 +1,17 @@
 """`relabel`: writes the latents of every transition beside the dataset."""
 
-import tensorflow as tf
+from typing import TYPE_CHECKING
+
 from tqdm import auto as tqdm
 
-from pdtla import specs
 from pdtla.datasets.latent_store import LatentStore
 from pdtla.datasets.rlds_reader import RldsReader
-from pdtla.datasets.window_dataset import WindowDataset
+from pdtla.latent_actions.label_parts import label_in_parts, plan_parts
+from pdtla.latent_actions.labelled_batches import LabelledBatches
 from pdtla.latent_actions.labeller import Labeller
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 
 def relabel(
@@ -17,6 +21,7 @@ def relabel(
     name: str,
     batch_size: int = 512,
     progress_bar: bool | None = None,
+    beam_options: "PipelineOptions | None" = None,
 ) -> LatentStore:
     """Labels all transitions of a dataset, in stored order.
 
@@ -30,28 +35,26 @@ def relabel(
       name: name of the set of latents.
       batch_size: windows in one forward pass.
       progress_bar: show one; None for on a terminal only.
+      beam_options: of an Apache Beam pipeline that labels instead of this process, see
+        `beam_pool.pipeline_options`; of no effect on the latents.
 
     Returns:
       The latents.
 
     Raises:
       ValueError: a batch size below 1.
+      RuntimeError: the pipeline failed.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    batches = LabelledBatches(source, labeller, batch_size)
     store = LatentStore(source, name)
     if store.exists and _is_current(store, labeller):
         return store
-    windows = WindowDataset(
-        source=source,
-        window="n_step",
-        context_len=labeller.num_frames - 1 - labeller.future,
-        k_step_preds=labeller.future,
-        pad_end=True,  # near its end, a model that looks ahead sees the last frame
-        fields=(specs.OBSERVATION,),
-        train_frac=1.0,
-    )
     writer = store.writer(labeller.fields, labeller.fingerprint)
+    if beam_options is None:
+        labelled = batches(writer.position)
+    else:
+        parts = plan_parts(writer, batch_size)
+        labelled = label_in_parts(batches, parts, beam_options)
     progress = tqdm.tqdm(
         total=writer.num_transitions,
         initial=writer.position,
@@ -60,10 +63,9 @@ def relabel(
         disable=None if progress_bar is None else not progress_bar,
     )
     with progress:
-        for batch in windows.ordered_batches(batch_size, writer.position):
-            labels = labeller.label(batch[specs.OBSERVATION])
-            writer.write({field: value.numpy() for field, value in labels.items()})
-            progress.update(int(tf.shape(batch[specs.OBSERVATION])[0]))
+        for labels in labelled:
+            writer.write(labels)
+            progress.update(len(next(iter(labels.values()))))
     writer.close()
     return store
 

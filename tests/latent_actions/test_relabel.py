@@ -9,6 +9,7 @@ import pytest
 import synthetic
 import tensorflow as tf
 import tiny_runs
+from random_model import save_random_model
 
 from pdtla.datasets import latent_writer
 from pdtla.datasets.latent_store import LatentStore
@@ -18,10 +19,7 @@ from pdtla.latent_actions.hierarchical_inverse_network import (
 )
 from pdtla.latent_actions.labeller import Labeller
 from pdtla.latent_actions.relabel import relabel
-from pdtla.layers.impala_cnn import ImpalaCNN
 from pdtla.layers.module_io import load_module, save_module
-from pdtla.layers.observation_network import ObservationNetwork
-from pdtla.layers.vector_quantizer import VectorQuantizer
 
 LENGTHS = [5, 1, 7, 2, 9, 4]
 
@@ -36,19 +34,6 @@ def save_reading_model(run, context_len=1, future=1):
     idm.head.kernel.assign(255.0 * np.eye(3 * frames))
     idm.head.bias.assign(np.full(3 * frames, 127.5))
     save_module(idm, run / "modules" / "idm")
-    return Labeller(str(run))
-
-
-def save_random_model(run, seed=0):
-    """A model of real frames with codes."""
-    keras.utils.set_random_seed(seed)
-    encoder = ImpalaCNN(channels=(4,), blocks=1, output_dim=8)
-    idm = ObservationNetwork(encoder, 6)
-    idm.build((None, 3, 64, 64, 3))
-    vq = VectorQuantizer(5, num_codebooks=1, num_latents=2, code_dim=3)
-    vq.build((None, 6))
-    for name, module in (("idm", idm), ("vq", vq)):
-        save_module(module, run / "modules" / name)
     return Labeller(str(run))
 
 
