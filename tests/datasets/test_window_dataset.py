@@ -156,6 +156,16 @@ def test_a_late_start_continues_the_order(source, budget):
 
 
 @pytest.mark.parametrize("budget", [8.0, 1e-7])
+def test_an_ordered_pass_begins_anywhere(source, budget):
+    dataset = make(source, memory_budget_gib=budget)
+    whole = one_pass(dataset)
+    for start in range(dataset.num_train_windows):
+        (rest,) = dataset.ordered_batches(1000, start)
+        for key, values in rest.items():
+            np.testing.assert_array_equal(values, whole[key][start:])
+
+
+@pytest.mark.parametrize("budget", [8.0, 1e-7])
 def test_parts_make_up_the_batches(source, budget):
     dataset = make(source, memory_budget_gib=budget)
     whole = take(dataset.train_batches(6, seed=1, start_step=4), 5)
