@@ -149,9 +149,12 @@ class UNet(keras.layers.Layer):
         """Normalisation and residual block of a level, built."""
         kwargs = {"dtype": self.dtype_policy, "name": f"{name}_normalization"}
         if self.normalization == "batch":
-            # Statistics of one replica alone would drift apart from the others'.
+            # Statistics of one replica alone would drift apart from the others'; only
+            # TensorFlow has replicas.
             norm = keras.layers.BatchNormalization(
-                momentum=0.9, synchronized=True, **kwargs
+                momentum=0.9,
+                synchronized=keras.backend.backend() == "tensorflow",
+                **kwargs,
             )
         elif self.normalization == "group":
             norm = keras.layers.GroupNormalization(math.gcd(8, shape[-1]), **kwargs)

@@ -9,6 +9,7 @@ must be used.
 """
 
 import ast
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -128,11 +129,20 @@ def run_main(main: Callable[[list[str]], Any]) -> NoReturn:
             _fail(error, status=1 if isinstance(error, RunError) else 2)
 
     try:
+        _check_backend()
         argv = rewrite_gin_arguments(sys.argv)
     except ConfigError as error:
         _fail(error)
     app.run(guarded, argv=argv)
     raise SystemExit(0)
+
+
+def _check_backend() -> None:
+    if (backend := os.environ["KERAS_BACKEND"]) != "tensorflow":
+        raise ConfigError(
+            f"PDTLA_KERAS_BACKEND is {backend!r}: programs run under 'tensorflow', "
+            "pdtla.layers alone under another one."
+        )
 
 
 def _literal(value: str) -> str:
