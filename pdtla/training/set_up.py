@@ -59,6 +59,15 @@ def check(settings: Mapping[str, Any]) -> None:
     )
 
 
+def check_profile(profile: tuple[int, int] | None, num_updates: int) -> None:
+    """A profile is of updates that the run makes, the first one not among them."""
+    if profile is not None and not 1 <= profile[0] < profile[1] <= num_updates:
+        raise ValueError(
+            f"profile must be FIRST:LAST with 1 <= FIRST < LAST <= {num_updates}, the "
+            f"updates of the run; got {profile[0]}:{profile[1]}."
+        )
+
+
 def check_slots(**slots: Any) -> None:
     """A slot is a class: what it makes must see dtype policy, seeds and strategy."""
     for name, value in slots.items():

@@ -33,6 +33,7 @@ from pdtla.training.actions import (
     checkpointing,
     headline,
     heldout_evaluation,
+    profiling,
     results_writing,
     rollout_evaluation,
     train_scalars,
@@ -65,6 +66,7 @@ def train(
     num_labels: int | None = None,
     progress_bar: bool | None = None,
     mirrors: Sequence[metrics_log.MakeSink] = (),
+    profile: tuple[int, int] | None = None,
 ) -> results_lib.Results:
     """Trains a stage, or goes on where an earlier call with this workdir stopped.
 
@@ -101,6 +103,8 @@ def train(
       num_labels: labelled steps that the run uses, for the results; None or -1: all.
       progress_bar: show one; None for on a terminal only.
       mirrors: sinks of the record beside metrics.jsonl and TensorBoard.
+      profile: `(first, last)` records a trace of the updates after `first`, up to
+        `last`, for TensorBoard; other updates are what they are without.
 
     Returns:
       The contents of `results.json`.
@@ -128,6 +132,7 @@ def train(
                     "checkpoint_every": checkpoint_every,
                 }
             )
+            set_up.check_profile(profile, num_updates)
             cluster = strategies.cluster_of(strategy)
             directory = stack.enter_context(
                 workdir_lib.Workdir(workdir, hold=cluster.is_chief)
@@ -219,11 +224,16 @@ def train(
             directory=directory.modules,
             metadata={"dataset_fingerprint": data.fingerprint},
         )
+        profiling_actions = []
+        if profile and cluster.is_chief:
+            profiler = profiling.Profiling(*profile, directory=directory.path)
+            stack.callback(profiler.close)
+            profiling_actions.append(profiler)
         signals.call(trainer.stop)
         _run_updates(
             trainer,
             batches,
-            [progress, *reports, saving],
+            [progress, *reports, saving, *profiling_actions],
             num_updates,
             steps_per_loop,
             acts=cluster.is_chief,

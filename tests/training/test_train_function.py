@@ -87,6 +87,23 @@ def test_files_of_a_run(tmp_path):
         assert list((tmp_path / split).glob("events.out.tfevents.*"))
 
 
+def test_a_trace_of_some_updates_changes_none(tmp_path):
+    run(tmp_path / "plain")
+    run(tmp_path / "traced", profile=(1, 3))
+    traces = tmp_path.glob("traced/plugins/profile/*/*.xplane.pb")
+    assert [path.stat().st_size > 1000 for path in traces] == [True]
+    expected, found = checkpoint(tmp_path / "plain"), checkpoint(tmp_path / "traced")
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("profile", [(0, 2), (3, 3), (1, 5)])
+def test_a_trace_of_other_updates_is_refused(profile, tmp_path):
+    with pytest.raises(configs.ConfigError, match="1 <= FIRST < LAST <= 4"):
+        run(tmp_path / "run", profile=profile)
+    assert not (tmp_path / "run").exists()
+
+
 def test_finished_run_returns_at_once(tmp_path):
     results = run(tmp_path)
     before = checkpoint(tmp_path)
