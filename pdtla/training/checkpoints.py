@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl import logging
 
 from pdtla import stage as stage_lib
+from pdtla.training import saved_variables
 
 _NAME = "ckpt"
 # What TensorFlow raises on a checkpoint that is cut off, altered or incomplete.
@@ -23,7 +24,8 @@ class Checkpointer:
 
     Variables are saved by their position in `stage.variables`, which holds what
     object-based checkpoints lose: seed generators and layers kept in lists. Writing is
-    atomic: a checkpoint is listed only when all of it is on disk.
+    atomic: a checkpoint is listed only when all of it is on disk. The variables' names
+    are saved as well, so that one of another model is told from a damaged one.
 
     Args:
       directory: where the checkpoints go, `ckpt-<step>`.
@@ -44,24 +46,28 @@ class Checkpointer:
     ):
         self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._start = time.monotonic()
+        self._variables = {
+            "stage": stage.variables,
+            "optimizer": [each for one in optimizers for each in one.variables],
+        }
+        saved = {
+            group: [variable.value for variable in variables]
+            for group, variables in self._variables.items()
+        }
+        self._nameless = tf.train.Checkpoint(**saved, seconds=self._seconds)
+        names = saved_variables.VariableNames(self._variables)
         self._checkpoint = tf.train.Checkpoint(
-            stage=[variable.value for variable in stage.variables],
-            optimizer=[
-                variable.value
-                for optimizer in optimizers
-                for variable in optimizer.variables
-            ],
-            seconds=self._seconds,
+            **saved, seconds=self._seconds, names=names
         )
-        self._directory = pathlib.Path(directory)
+        self.directory = pathlib.Path(directory)
         self._max_to_keep = max_to_keep
 
     @functools.cached_property
     def _manager(self) -> tf.train.CheckpointManager:
-        _mend_list(self._directory)
+        _mend_list(self.directory)
         return tf.train.CheckpointManager(
             self._checkpoint,
-            str(self._directory),
+            str(self.directory),
             max_to_keep=self._max_to_keep,
             checkpoint_name=_NAME,
         )
@@ -78,7 +84,7 @@ class Checkpointer:
             self._manager.save(checkpoint_number=step)
         except BaseException:
             for pattern in (f"{_NAME}-{step}[._]*", "checkpoint.tmp*"):
-                for path in self._directory.glob(pattern):
+                for path in self.directory.glob(pattern):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             raise
 
@@ -89,14 +95,17 @@ class Checkpointer:
           Its path, or None where there is none yet.
 
         Raises:
+          MismatchError: the newest that is whole is of another model.
           ValueError: there are checkpoints, but none can be restored.
         """
         paths = [
-            str(self._directory / f"{_NAME}-{step}") for step in _steps(self._directory)
+            str(self.directory / f"{_NAME}-{step}") for step in steps(self.directory)
         ]
         for path in paths:
             try:
                 self._restore(path)
+            except saved_variables.MismatchError:
+                raise
             except _DAMAGE as error:
                 reason = str(error).splitlines()[0]
                 logging.error("CHECKPOINT %s IS DAMAGED, skipping it: %s", path, reason)
@@ -107,32 +116,35 @@ class Checkpointer:
         return None
 
     def restore(self, step: int) -> None:
-        """Restores the checkpoint of this step, as another worker has.
+        """Restores the checkpoint of this step.
 
         Raises:
-          ValueError: it is not to be found here, or damaged.
+          MismatchError: it is of another model.
+          ValueError: it is not to be found, or damaged.
         """
-        path = self._directory / f"{_NAME}-{step}"
+        path = self.directory / f"{_NAME}-{step}"
         try:
             self._restore(str(path))
+        except saved_variables.MismatchError:
+            raise
         except _DAMAGE as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(
-                f"The chief restored {path.name}, but this worker cannot: {reason}"
-            ) from error
+            raise ValueError(f"{path} cannot be restored: {reason}") from error
 
     def _restore(self, path: str) -> None:
-        status = self._checkpoint.restore(path)
+        saved_variables.check_fit(path, self._variables)
+        named = saved_variables.has_names(path)
+        status = (self._checkpoint if named else self._nameless).restore(path)
         status.assert_existing_objects_matched().assert_consumed()
         self._start = time.monotonic()
 
 
 def latest_step(directory: str | pathlib.Path) -> int | None:
     """Step of the newest checkpoint in a directory, or None."""
-    return next(iter(_steps(pathlib.Path(directory))), None)
+    return next(iter(steps(pathlib.Path(directory))), None)
 
 
-def _steps(directory: pathlib.Path) -> list[int]:
+def steps(directory: pathlib.Path) -> list[int]:
     """Steps of the checkpoints in a directory, the newest first.
 
     By their files, which come last of all that is written for them: the list that
@@ -148,7 +160,7 @@ def _mend_list(directory: pathlib.Path) -> None:
 
     A run may be killed between the two; and what is not listed is never deleted.
     """
-    paths = [str(directory / f"{_NAME}-{step}") for step in reversed(_steps(directory))]
+    paths = [str(directory / f"{_NAME}-{step}") for step in reversed(steps(directory))]
     try:
         state = tf.train.get_checkpoint_state(str(directory))
         listed = list(state.all_model_checkpoint_paths) if state else []

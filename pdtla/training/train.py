@@ -308,7 +308,12 @@ def _restore(
     if cluster.size > 1:
         step = cluster_lib.value_of_chief(trainer.strategy, trainer.step)
         if not cluster.is_chief and step:
-            checkpointer.restore(step)
+            try:
+                checkpointer.restore(step)
+            except ValueError as error:
+                raise ValueError(
+                    f"The chief restored update {step}, this worker cannot: {error}"
+                ) from error
 
 
 def _make_evaluator(

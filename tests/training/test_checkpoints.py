@@ -144,7 +144,7 @@ def test_another_worker_restores_the_step_it_is_told(tmp_path):
     other, checkpointer = make(tmp_path)
     checkpointer.restore(1)
     assert other.step == 1
-    with pytest.raises(ValueError, match="restored ckpt-3, but this worker cannot"):
+    with pytest.raises(ValueError, match="ckpt-3 cannot be restored"):
         checkpointer.restore(3)
 
 
