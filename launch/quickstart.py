@@ -9,7 +9,6 @@ result is up to date is skipped, so that the same command goes on where it stopp
 
 import pathlib
 import re
-import subprocess
 import sys
 import time
 
@@ -19,6 +18,7 @@ from absl import app, flags, logging
 
 from launch import chain as chain_lib
 from launch import health_of_run
+from launch.commit import commit
 from pdtla import specs
 from pdtla.analysis import files as files_lib
 from pdtla.analysis import health_report, report, summary
@@ -230,7 +230,7 @@ def main(argv: list[str]) -> None:
         "runs": runs[0],
         "figures": figures,
         "videos": find_videos(chain, runs[0]),
-        "commit": _commit(),
+        "commit": commit(),
         "command": f"python -m launch.quickstart {' '.join(sys.argv[1:])}".strip(),
     }
     results_lib.write_json(output / "summary.json", content)
@@ -254,12 +254,6 @@ def _parse_seeds(texts: list[str]) -> list[int]:
             f"--seeds must be different integers of at least 0, got {texts}."
         )
     return seeds
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

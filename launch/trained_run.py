@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import gin
 import keras
 
+from pdtla import specs
 from pdtla import stage as stage_lib
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.training import checkpoints, configs, parameter_group
@@ -13,17 +14,26 @@ from pdtla.training import train as train_lib
 
 
 class Run(NamedTuple):
-    """A trained stage and the configuration it was trained with.
+    """A stage and the configuration it is trained with.
 
     Attributes:
-      stage: with the weights of the last checkpoint.
-      step: the update they come from.
+      stage: built.
       settings: the arguments of `train`.
+      element_spec: of the windows that the stage was built for.
+      checkpointer: restores its weights.
+      iterations: counts the updates that they come from.
     """
 
     stage: stage_lib.Stage
-    step: int
     settings: dict[str, Any]
+    element_spec: specs.ElementSpec
+    checkpointer: checkpoints.Checkpointer
+    iterations: keras.Variable
+
+    @property
+    def step(self) -> int:
+        """The update that the weights come from."""
+        return int(self.iterations.numpy())
 
 
 def load_run(run: str, files: list[str], bindings: list[str]) -> Run:
@@ -37,25 +47,48 @@ def load_run(run: str, files: list[str], bindings: list[str]) -> Run:
     Raises:
       ConfigError: there is no such run, or none that can be restored.
     """
+    return restore_latest(build_run(run, read_settings(run, files, bindings)))
+
+
+def read_settings(run: str, files: list[str], bindings: list[str]) -> dict[str, Any]:
+    """The arguments of `train` that a run was given; see `load_run`."""
     config = pathlib.Path(run) / "config.gin"
     if not config.is_file():
         raise configs.ConfigError(f"{run} is not the workdir of a run: no config.gin.")
     configs.parse_gin(
         [str(config), *files], bindings, roots=[train_lib.train], base_file=None
     )
-    settings = gin.get_bindings(train_lib.train)
+    return gin.get_bindings(train_lib.train)
+
+
+def build_run(run: str, settings: dict[str, Any]) -> Run:
+    """Rebuilds the stage of a run, with fresh weights."""
     keras.config.set_dtype_policy(settings["precision"])
     stage = settings["stage"]()
-    stage.build(settings["dataset"]().element_spec)
+    element_spec = settings["dataset"]().element_spec
+    stage.build(element_spec)
     groups = parameter_group.make_groups(
         stage, settings["optimizer"](), settings.get("own_optimizers", ())
     )
     checkpointer = checkpoints.Checkpointer(
         pathlib.Path(run) / "checkpoints", stage, [group.optimizer for group in groups]
     )
-    if checkpointer.restore_latest() is None:
-        raise configs.ConfigError(f"The run {run} has no checkpoint yet.")
-    return Run(stage, int(groups[0].optimizer.iterations.numpy()), settings)
+    iterations = groups[0].optimizer.iterations
+    return Run(stage, settings, element_spec, checkpointer, iterations)
+
+
+def restore_latest(run: Run) -> Run:
+    """Restores the last checkpoint of a rebuilt run.
+
+    Raises:
+      ConfigError: there is none yet.
+      ValueError: there are, but none can be restored.
+    """
+    if run.checkpointer.restore_latest() is None:
+        raise configs.ConfigError(
+            f"The run has no checkpoint yet: {run.checkpointer.directory}."
+        )
+    return run
 
 
 def make_evaluator(run: Run, **overrides: Any) -> evaluator_lib.Evaluator:

@@ -23,6 +23,7 @@ ORDER = [
     ["//pdtla/policies"],
     ["//pdtla/analysis"],
     ["//pdtla/rollouts"],
+    ["//pdtla/export"],
     ["//pdtla/training"],
     ["//pdtla/online"],
     ["//launch"],

@@ -194,7 +194,8 @@ class SequenceNetwork(keras.layers.Layer):
         if self.num_actions is not None:
             action = ops.one_hot(action, self.num_actions)
             # Codes side by side: the token is the sum of their embeddings.
-            action = ops.reshape(action, (*action.shape[:2], -1))
+            width = math.prod(action.shape[2:])
+            action = ops.reshape(action, (-1, action.shape[1], width))
         values = [
             self.observation_projection(self.encode(observation, training)),
             self.action_projection(ops.cast(action, self.compute_dtype)),

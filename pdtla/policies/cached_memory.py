@@ -48,7 +48,7 @@ class CachedMemory(SequenceMemory):
         return memory
 
     def with_prompt(self, memory: Memory, prompt: PromptTokens) -> Memory:
-        batch, length, _ = prompt.values.shape
+        batch, length = tf.shape(prompt.values)[0], prompt.values.shape[1]
         visible = sequence_mask(
             prompt.segment,
             prompt.step,

@@ -95,7 +95,7 @@ def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:
     """
     # Of which demonstration a step is, 0 for none.
     demo = tf.where(prompt[specs.VALID], prompt[specs.DEMO], 0)
-    rows = tf.broadcast_to(tf.range(demo.shape[1]), demo.shape)
+    rows = tf.broadcast_to(tf.range(demo.shape[1]), tf.shape(demo))
 
     def step(to: int) -> tf.Tensor:
         """The step so far from each, or the last one of its demonstration."""
@@ -110,7 +110,7 @@ def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:
     windows = tf.gather(prompt[specs.OBSERVATION], window, batch_dims=1)
     labels = labeller.label(tf.reshape(windows, [-1, *windows.shape[2:]]))[label]
     return dict(prompt) | {
-        specs.ACTION: tf.reshape(labels, [*demo.shape, *labels.shape[1:]]),
+        specs.ACTION: tf.reshape(labels, [-1, demo.shape[1], *labels.shape[1:]]),
         specs.VALID: prompt[specs.VALID] & (window[..., -1] > rows),
     }
 

@@ -44,13 +44,16 @@ class SequencePolicy(Policy):
             "age": tf.zeros([batch_size], tf.int32),
             "action": tf.zeros([batch_size, *spec.shape], spec.dtype),
             "return_to_go": tf.fill([batch_size], self._target),
+            "target_return": tf.fill([batch_size], self._target),
             "memory": self._memory.empty(batch_size),
             "seed": tf.stack([tf.fill([batch_size], seed), row], axis=1),
         }
 
     def with_prompt(self, state: State, prompt: Batch) -> State:
-        shown, most = int(tf.reduce_max(prompt[specs.DEMO])), self._network.num_demos
-        if shown > most:
+        # In a graph it is not known yet.
+        shown = tf.get_static_value(tf.reduce_max(prompt[specs.DEMO]))
+        most = self._network.num_demos
+        if shown is not None and shown > most:
             raise ValueError(
                 f"The policy was taught to be shown {most} demonstrations at most "
                 f"(MAX_DEMOS), got {shown}."
@@ -65,7 +68,8 @@ class SequencePolicy(Policy):
         self, observation: tf.Tensor, is_first: tf.Tensor, state: State
     ) -> tuple[tf.Tensor, State]:
         age = tf.where(is_first, 0, state["age"])
-        to_go = tf.where(is_first, self._target, state["return_to_go"])
+        target = state["target_return"]
+        to_go = tf.where(is_first, target, state["return_to_go"])
         block = self._block(observation, state["action"], age, to_go)
         output, memory = self._memory.read(state["memory"], block, age)
         params = self._network.head(ops.cast(output, "float32"))
@@ -74,6 +78,7 @@ class SequencePolicy(Policy):
             "age": age + 1,
             "action": action,
             "return_to_go": to_go,
+            "target_return": target,
             "memory": memory,
             "seed": state["seed"] + [1, 0],
         }

@@ -1,0 +1,1 @@
+"""Trained policies and labellers as SavedModels, which act without this package."""
