@@ -5,18 +5,23 @@ r"""Rolls out the policy of a run, from its last checkpoint, on the evaluation l
 The run's own configuration says which levels these are. The outcome goes to the
 `rollouts` section of the run's `results.json`, or with `--name` to a file of that name
 in its `evaluations/`, and as a video to its `rollouts/`.
+
+    python -m launch.evaluate --run=runs/bc --follow
+
+evaluates every checkpoint that another process writes to the run, as it appears, until
+the run has finished; the same command goes on where it was stopped.
 """
 
 import pathlib
 
 from absl import app, flags, logging
 
-from launch import trained_run
+from launch import follow, trained_run
 from pdtla.analysis import results as results_lib
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.rollouts import video
 from pdtla.training import configs
-from pdtla.training import workdir as workdir_lib
+from pdtla.training.saved_variables import MismatchError
 
 _RUN = flags.DEFINE_string("run", None, "Workdir of the run.")
 _NUM_ROLLOUTS = flags.DEFINE_integer("num_rollouts", None, "Episodes to play.")
@@ -30,18 +35,10 @@ _SEED = flags.DEFINE_integer("seed", None, "Seed of the levels and sampled actio
 _NAME = flags.DEFINE_string(
     "name", None, "Keep the outcome as evaluations/<name>.json instead."
 )
+_FOLLOW = flags.DEFINE_bool(
+    "follow", False, "Evaluate every checkpoint of a run while it is being trained."
+)
 _RECORD = flags.DEFINE_integer("record", 4, "Episodes to show in the video.")
-
-
-def save(run: str, step: int, section: results_lib.Results) -> None:
-    """Puts the `rollouts` section into the run's results, where it has some."""
-    with workdir_lib.Workdir(run) as directory:
-        if not directory.results.exists():
-            logging.warning("The run has no results.json yet; nothing is added to it.")
-            return
-        results = results_lib.read_results(directory.results)
-        results["rollouts"] = section | {"step": step}
-        results_lib.write_results(directory.results, results)
 
 
 def keep(run: str, name: str, section: results_lib.Results) -> None:
@@ -80,31 +77,59 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
     if not _RUN.value:
         raise configs.ConfigError("--run must be set: the workdir of a trained run.")
+    if _FOLLOW.value and _NAME.value:
+        raise configs.ConfigError("--follow evaluates many times: it takes no --name.")
+    workdir = pathlib.Path(_RUN.value)
+    if _FOLLOW.value:
+        follow.stop_at_signals()
+        follow.wait_for_checkpoint(workdir)
+    try:
+        settings = trained_run.read_settings(
+            _RUN.value, flags.FLAGS.gin_file, flags.FLAGS.gin_bindings
+        )
+        run = trained_run.build_run(_RUN.value, settings)
+        evaluator = _make_evaluator(run)
+        if _FOLLOW.value:
+            follower = follow.Follower(workdir, run, evaluator)
+        else:
+            run = trained_run.restore_latest(run)
+    except (ValueError, OSError) as error:
+        raise configs.ConfigError(configs.one_line(error)) from error
+    if not _FOLLOW.value:
+        _evaluate(run, evaluator)
+        return
+    try:
+        follower.follow()
+    except MismatchError as error:
+        raise configs.ConfigError(str(error)) from error
+    finally:
+        follower.close()
+
+
+def _make_evaluator(run: trained_run.Run) -> evaluator_lib.Evaluator:
     modes = {
         None: None,
         True: (evaluator_lib.GREEDY,),
         False: (evaluator_lib.SAMPLED,),
     }
-    try:
-        run = trained_run.load_run(
-            _RUN.value, flags.FLAGS.gin_file, flags.FLAGS.gin_bindings
-        )
-        evaluator = trained_run.make_evaluator(
-            run,
-            num_rollouts=_NUM_ROLLOUTS.value,
-            episodes_per_slot=_EPISODES_PER_SLOT.value,
-            seed=_SEED.value,
-            modes=modes[_GREEDY.value],
-            record=_RECORD.value,
-        )
-    except (ValueError, OSError) as error:
-        raise configs.ConfigError(configs.one_line(error)) from error
+    return trained_run.make_evaluator(
+        run,
+        num_rollouts=_NUM_ROLLOUTS.value,
+        episodes_per_slot=_EPISODES_PER_SLOT.value,
+        seed=_SEED.value,
+        modes=modes[_GREEDY.value],
+        record=_RECORD.value,
+    )
+
+
+def _evaluate(run: trained_run.Run, evaluator: evaluator_lib.Evaluator) -> None:
+    """Evaluates once, and writes down what was found."""
     evaluation = evaluator(run.stage, run.step)
-    section = evaluator.section(evaluation)
+    section = evaluator.section(evaluation) | {"step": run.step}
     if _NAME.value:
-        keep(_RUN.value, _NAME.value, section | {"step": run.step})
+        keep(_RUN.value, _NAME.value, section)
     else:
-        save(_RUN.value, run.step, section)
+        follow.add_rollouts(pathlib.Path(_RUN.value), section)
     for mode, result in evaluation.rollouts.items():
         if result.videos:
             name = f"step-{run.step}-{mode}.gif"

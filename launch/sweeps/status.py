@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from launch.sweeps import task as task_lib
 from launch.sweeps.point import Point
+from pdtla.analysis import plots
 from pdtla.analysis import results as results_lib
 from pdtla.training import checkpoints
 from pdtla.training import workdir as workdir_lib
@@ -134,9 +135,9 @@ def _results(workdir: pathlib.Path, num_updates: int) -> results_lib.Results | N
 
 def _last_reports(workdir: pathlib.Path) -> dict[str, Any]:
     """Step and numbers of the last reports of a run on its way."""
-    path = workdir / "metrics.jsonl"
+    paths = map(pathlib.Path, plots.metrics_files(workdir))
     latest: dict[str, Mapping[str, Any]] = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in (line for path in paths for line in path.read_text().splitlines()):
         try:
             record = json.loads(line)
         except json.JSONDecodeError:  # being written just now

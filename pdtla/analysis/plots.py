@@ -17,6 +17,15 @@ _COLORS = colormaps["tab10"].colors
 _GREY = "#8a8f98"
 
 
+METRICS = "metrics.jsonl"
+
+
+def metrics_files(workdir: str | os.PathLike) -> list[str]:
+    """The metrics of a run: its own, and those of who evaluated it beside it."""
+    paths = (os.path.join(workdir, folder, METRICS) for folder in ("", "rollouts"))
+    return [path for path in paths if os.path.isfile(path)]
+
+
 def read_metrics(
     path: str | os.PathLike, split: str | None = None
 ) -> dict[str, tuple[list[float], list[float]]]:

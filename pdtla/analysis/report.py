@@ -112,13 +112,11 @@ def _curves(runs: Mapping[str, pathlib.Path]) -> str | None:
     """The learning curves of all runs that left metrics, as a picture."""
     panels: dict[str, dict] = {}
     for run, workdir in runs.items():
-        path = workdir / "metrics.jsonl"
-        if not path.is_file():
-            continue
-        for title, (split, scalar) in _PANELS.items():
-            curves = plots.read_metrics(path, split)
-            if scalar in curves:
-                panels.setdefault(title, {})[run] = curves[scalar]
+        for path in plots.metrics_files(workdir):
+            for title, (split, scalar) in _PANELS.items():
+                curves = plots.read_metrics(path, split)
+                if scalar in curves:
+                    panels.setdefault(title, {})[run] = curves[scalar]
     if not panels:
         return None
     ordered = {title: panels[title] for title in _PANELS if title in panels}

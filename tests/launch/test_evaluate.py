@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launch import evaluate, trained_run
+from launch import evaluate, follow, trained_run
 from pdtla.analysis import results
 from pdtla.training import configs
 from pdtla.training import train as train_lib
@@ -84,7 +84,7 @@ def test_writes_results_and_table(run):
     assert evaluator.num_rollouts == 6
     evaluation = evaluator(loaded.stage, loaded.step)
     section = evaluator.section(evaluation)
-    evaluate.save(run, loaded.step, section)
+    follow.add_rollouts(pathlib.Path(run), section | {"step": loaded.step})
     written = results.read_results(pathlib.Path(run) / "results.json")
     assert written["rollouts"]["step"] == 4
     assert np.shape(written["rollouts"]["returns"]) == (6, 1)
@@ -139,6 +139,14 @@ def test_wrong_configuration(run, binding, message):
     with pytest.raises(configs.ConfigError, match=message) as error:
         trained_run.make_evaluator(trained_run.load_run(run, [], [binding]))
     assert "\n" not in str(error.value)
+
+
+def test_a_model_that_is_not_the_checkpoints(run):
+    done = run_main(f"--run={run}", "--gin_bindings=impala_cnn.ImpalaCNN.output_dim=4")
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("error: ") and "ckpt-4 is a checkpoint of another" in line
+    assert "dense/kernel is [128, 8] there, [128, 4] here" in line
 
 
 def test_missing_run(tmp_path):
