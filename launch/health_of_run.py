@@ -93,6 +93,7 @@ def report(
             num_actions=num_actions,
             stored=stored,
             examined=latents,
+            games=getattr(windows.source, "names", ()),
         )
     found = health_report.as_json(
         items,
@@ -139,10 +140,15 @@ def _stored_latents(
     found = {}
     source = windows.source
     directory = getattr(source, "directory", None)
+    readers = getattr(source, "readers", (source,))
     for path in sorted(pathlib.Path(directory).glob(f"latents/*/{source.split}")):
-        store = LatentStore(source, path.parent.name)
-        if store.exists and store.manifest["model_fingerprint"] in own:
-            found[store.name] = store.read()[specs.LATENT_ACTION]
+        name = path.parent.name
+        stores = [LatentStore(reader, name) for reader in readers]
+        if all(
+            store.exists and store.manifest["model_fingerprint"] in own
+            for store in stores
+        ):
+            found[name] = open_latents(source, name).read()[specs.LATENT_ACTION]
     if latents is not None and latents not in found:
         found[latents] = open_latents(source, latents).read()[specs.LATENT_ACTION]
     return found

@@ -1,12 +1,17 @@
 """The health report of a latent action model: is it good, and if not, why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from pdtla.analysis import health_checks, health_item, latent_sample
+from pdtla.analysis import (
+    game_consistency,
+    health_checks,
+    health_item,
+    latent_sample,
+)
 from pdtla.analysis.action_probe import ActionProbe
 from pdtla.analysis.health_checks import Examined
 from pdtla.analysis.latent_model import LatentModel
@@ -25,6 +30,7 @@ _CAUSES = {
     "reconstruction": "a forward model that predicts nothing",
     "action": "latents that do not tell the action",
     "budget": "latents that few labels do not ground",
+    "games": "latents that mean something else in every game",
 }
 
 
@@ -52,6 +58,7 @@ def examine(
     num_actions: int | None,
     stored: Mapping[str, np.ndarray] | None = None,
     examined: str | None = None,
+    games: Sequence[str] = (),
     seed: int = 0,
 ) -> list[health_item.HealthItem]:
     """Answers every question of the report.
@@ -63,6 +70,7 @@ def examine(
       num_actions: number of discrete actions; None for continuous ones.
       stored: latents of every step of the dataset, `[S, D]`, said to be the model's.
       examined: name of the stored ones to examine, instead of those inferred.
+      games: names of the datasets, where several are joint.
       seed: seed of probes and draws.
     """
     probe = ActionProbe(num_actions, seed=seed)
@@ -80,7 +88,7 @@ def examine(
         codes = health_checks.check_codes(
             test, vq.num_codes, getattr(vq, "num_codebooks", places), probe
         )
-    return [
+    items = [
         codes,
         health_checks.check_reconstruction(test),
         health_checks.check_listening(test),
@@ -89,14 +97,18 @@ def examine(
         health_checks.check_shift(fit, test, probe),
         health_checks.check_budget(fit, test, probe),
         health_checks.check_leak(fit, test, probe, sets),
+        game_consistency.check_games(fit, test, probe, games),
     ]
+    return [item for item in items if item is not None]
 
 
 def as_json(items: list[health_item.HealthItem], **facts: Any) -> Report:
     """The report as JSON: facts, the worst verdict, its cause, the items by name."""
     verdicts = {item.name: item.verdict for item in items}
     broken = [
-        cause for name, cause in _CAUSES.items() if verdicts[name] == health_item.BROKEN
+        cause
+        for name, cause in _CAUSES.items()
+        if verdicts.get(name) == health_item.BROKEN
     ]
     return facts | {
         "verdict": health_item.worst(list(verdicts.values())),

@@ -19,6 +19,7 @@ class LatentSample:
     Attributes:
       bases: flat index of o_t within the dataset, int64 `[N]`.
       episodes: number of the episode, int64 `[N]`.
+      parts: number of the dataset among joint ones, int64 `[N]`.
       now: o_t, `[N, ...]`.
       following: o_{t+1}, `[N, ...]`.
       inferred: the latent that the model infers, before quantisation, float32 `[N, D]`.
@@ -35,6 +36,7 @@ class LatentSample:
 
     bases: np.ndarray
     episodes: np.ndarray
+    parts: np.ndarray
     now: np.ndarray
     following: np.ndarray
     inferred: np.ndarray
@@ -92,9 +94,11 @@ def sample(
     codes = arrays.pop("codes") if model.has_codes else arrays.pop("codes", None)
     episodes = np.searchsorted(windows.source.starts, bases, side="right") - 1
     actions, known = _actions(windows, bases, episodes)
+    parts = getattr(windows.source, "parts", np.zeros_like(windows.source.starts))
     return LatentSample(
         bases=bases,
         episodes=episodes,
+        parts=parts[episodes],
         codes=codes if model.has_codes else None,
         errors=errors,
         actions=actions,

@@ -24,6 +24,7 @@ class JointReader:
 
     Attributes:
       readers: those of the datasets.
+      names: those of their configs.
       streams: whether large fields may be read in a row instead of drawn from.
       parts: int64 `[E]`, number of the dataset that an episode is of.
 
@@ -42,6 +43,7 @@ class JointReader:
     ):
         if not configs:
             raise ValueError(f"configs must name datasets, got {configs}.")
+        self.names = tuple(configs)
         self.readers = tuple(make_reader(config=config) for config in configs)
         first = self.readers[0]
         self.directory = first.directory

@@ -4,7 +4,9 @@ import gin
 import numpy as np
 import pytest
 
+from launch import health_of_run
 from pdtla import specs
+from pdtla.analysis import health_report
 from pdtla.datasets import build
 from pdtla.environments import levels
 from pdtla.training import configs
@@ -121,3 +123,23 @@ def test_levels_trained_on_are_evaluated_where_asked(data_dir):
     evaluator = gin.get_bindings(train_lib.train)["evaluator"]()
     for each in evaluator.evaluators.values():
         assert set(each.environment().current().level) <= set(range(8))
+
+
+def test_the_health_report_compares_the_games(data_dir, tmp_path):
+    configs.parse_gin(
+        ["gin/stages/lam.gin", FILES[1], "gin/smoke.gin"],
+        [
+            f"DATA_DIR = {str(data_dir)!r}",
+            *LOOKS,
+            *("ENV_SPLIT = 'test'", "GAMES = ('maze', 'heist')", "TRAIN_FRAC = 0.75"),
+        ],
+        roots=[train_lib.train],
+    )
+    gin.get_configurable(train_lib.train)(workdir=str(tmp_path))
+    found = health_of_run.report(str(tmp_path), [], [], max_windows=200).report
+    values = found["items"]["games"]["values"]
+    for game in ("maze", "heist"):
+        for kind in ("chance", "own", "others"):
+            assert 0.0 <= values[f"{game}_{kind}"] <= 1.0
+    assert values["share"] >= 0.0
+    assert "games" in health_report.text_table(found)
