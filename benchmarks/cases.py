@@ -70,14 +70,14 @@ def _conv_flop() -> float:
 
 def lam_step(scale: int, width: int, unet: type[UNet] = UNet) -> Task:
     """One update of a latent action model on windows of 3 frames."""
-    stage = _lam(scale, width, unet)
-    return _training_step(stage, {specs.OBSERVATION: _FRAME.with_time(3)})
+    stage = lam(scale, width, unet)
+    return training_step(stage, {specs.OBSERVATION: _FRAME.with_time(3)})
 
 
 def window_lam_step(attention: str) -> Task:
     """One update of a transformer LAM, the size for a CPU, on windows of 4 frames."""
     stage = _window_lam(64, 2, 4, 16, attention)
-    return _training_step(stage, {specs.OBSERVATION: _FRAME.with_time(4)})
+    return training_step(stage, {specs.OBSERVATION: _FRAME.with_time(4)})
 
 
 def window_lam_forward(
@@ -96,12 +96,12 @@ def policy_step(scale: int) -> Task:
     """One update of a cloned policy."""
     stage = BehavioralCloning(ImpalaCNN(scale=scale))
     spec = {specs.OBSERVATION: _FRAME.with_time(1), specs.ACTION: _ACTION}
-    return _training_step(stage, spec)
+    return training_step(stage, spec)
 
 
 def idm_forward(scale: int) -> Task:
     """The bare forward pass that relabelling cannot do without."""
-    stage = _lam(scale, 8)
+    stage = lam(scale, 8)
     stage.build({specs.OBSERVATION: _FRAME.with_time(3)})
     windows = _random(_FRAME.with_time(3), LABEL_BATCH)
     forward = tf.function(lambda x: stage.vq(stage.idm(x)))
@@ -111,7 +111,7 @@ def idm_forward(scale: int) -> Task:
 
 def relabel(scale: int) -> Task:
     """Labelling with the modules of a run, without reading and writing."""
-    stage = _lam(scale, 8)
+    stage = lam(scale, 8)
     stage.build({specs.OBSERVATION: _FRAME.with_time(3)})
     with tempfile.TemporaryDirectory() as run:
         for name in ("idm", "vq"):
@@ -124,7 +124,7 @@ def relabel(scale: int) -> Task:
 
 def select_actions(scale: int) -> Task:
     """One greedy action for each of 64 environments."""
-    policy = _policy(scale)
+    policy = cloned_policy(scale)
     observation = _random(_FRAME, NUM_ENVS)
     is_first = tf.zeros([NUM_ENVS], tf.bool)
     step = tf.function(policy.step)
@@ -137,7 +137,7 @@ def select_actions(scale: int) -> Task:
 
 def rollout_steps(scale: int) -> Task:
     """Steps of 64 environments under a policy."""
-    env, policy = _environment(), _policy(scale)
+    env, policy = _environment(), cloned_policy(scale)
     amount = NUM_ENVS * ROLLOUT_STEPS
     run = lambda: rollout(env, policy, max_steps=ROLLOUT_STEPS)  # noqa: E731
     return Task(run, amount, "steps")
@@ -180,7 +180,8 @@ def _locomotion(step: Callable[[np.ndarray], object]) -> Task:
     return Task(run, actions.shape[0] * actions.shape[1], "steps")
 
 
-def _lam(scale: int, width: int, unet: type[UNet] = UNet) -> LatentActionModel:
+def lam(scale: int, width: int, unet: type[UNet] = UNet) -> LatentActionModel:
+    """A latent action model of windows of 3 frames."""
     return LatentActionModel(
         ImpalaCNN(scale=scale), unet(base=width), VectorQuantizer(), FrameStack()
     )
@@ -199,7 +200,8 @@ def _environment() -> Procgen:
     return Procgen(env_id="bigfish", num_envs=NUM_ENVS)
 
 
-def _policy(scale: int):
+def cloned_policy(scale: int):
+    """A cloned policy of frames."""
     stage = BehavioralCloning(ImpalaCNN(scale=scale))
     stage.build({specs.OBSERVATION: _FRAME.with_time(1), specs.ACTION: _ACTION})
     return stage.policy()
@@ -211,7 +213,8 @@ def _random(spec: specs.ArraySpec, batch: int) -> tf.Tensor:
     return tf.constant(values.astype(spec.dtype))
 
 
-def _training_step(stage, spec: specs.ElementSpec) -> Task:
+def training_step(stage, spec: specs.ElementSpec, batch_size: int = BATCH) -> Task:
+    """One update of a stage on random windows."""
     stage.build(spec)
     trainer = Trainer(
         stage,
@@ -219,7 +222,7 @@ def _training_step(stage, spec: specs.ElementSpec) -> Task:
         strategy=tf.distribute.get_strategy(),
         clip_norm=2.0,
     )
-    batch = {name: _random(array, BATCH) for name, array in spec.items()}
+    batch = {name: _random(array, batch_size) for name, array in spec.items()}
 
     @tf.function
     def gradients():
@@ -230,7 +233,7 @@ def _training_step(stage, spec: specs.ElementSpec) -> Task:
 
     flop = count_flop(gradients.get_concrete_function())
     iterator = trainer.distribute(tf.data.Dataset.from_tensors(batch).repeat())
-    return Task(lambda: trainer.train(iterator, 1), BATCH, "windows", flop)
+    return Task(lambda: trainer.train(iterator, 1), batch_size, "windows", flop)
 
 
 LAPO, QUICKSTART = {"scale": 4, "width": 24}, {"scale": 1, "width": 8}

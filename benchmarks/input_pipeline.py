@@ -5,15 +5,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
+from benchmarks.random_frames import EPISODE_STEPS, open_dataset, write_dataset
 from pdtla import specs
-from pdtla.datasets import rlds_reader, rlds_writer, window_dataset
-from pdtla.experts import collect
+from pdtla.datasets import window_dataset
 
-_EPISODE_STEPS = 100
 _BATCH_SIZE = 128
-_NAME = "random_frames"
 
 
 def rows(quick: bool) -> list[dict]:
@@ -32,13 +28,17 @@ def rows(quick: bool) -> list[dict]:
 
 
 def _measure(data_dir: pathlib.Path, episodes: int, batches: int) -> Iterator[dict]:
-    frames = episodes * _EPISODE_STEPS
-    yield _row("write", frames, "frames", lambda: _write(data_dir, episodes))
-    yield _row("decode", frames, "frames", lambda: _open(data_dir).array("observation"))
+    frames = episodes * EPISODE_STEPS
     yield _row(
-        "open_again", 1, "datasets", lambda: _open(data_dir).array("observation")
+        "write", frames, "frames", lambda: write_dataset(data_dir, episodes, episodes)
     )
-    source = _open(data_dir)
+    yield _row(
+        "decode", frames, "frames", lambda: open_dataset(data_dir).array("observation")
+    )
+    yield _row(
+        "open_again", 1, "datasets", lambda: open_dataset(data_dir).array("observation")
+    )
+    source = open_dataset(data_dir)
     for window, budget, suffix in (
         ("transitions", 8.0, ""),
         ("lapo", 8.0, ""),
@@ -77,38 +77,3 @@ def _row(case: str, count: int, unit: str, work: Callable[[], object]) -> dict:
         "per_second": count / wall,
         "unit": unit,
     }
-
-
-def _open(data_dir: pathlib.Path) -> rlds_reader.RldsReader:
-    return rlds_reader.RldsReader(dataset_name=_NAME, data_dir=str(data_dir))
-
-
-def _write(data_dir: pathlib.Path, episodes: int) -> None:
-    directory = data_dir / _NAME / "1.0.0"
-    directory.mkdir(parents=True)
-    info = rlds_writer.split_info(directory, _NAME, "train", [episodes])
-    played = ((str(n), _random_episode(n)) for n in range(episodes))
-    rlds_writer.write_shard(info.filepaths[0], played)
-    rlds_writer.write_metadata(
-        directory,
-        rlds_writer.episode_features(
-            specs.ArraySpec((64, 64, 3), "uint8"),
-            specs.ArraySpec((), "int32", num_values=15),
-        ),
-        [rlds_writer.split_info(directory, _NAME, "train", [episodes])],
-        {},
-        "Random frames.",
-    )
-
-
-def _random_episode(seed: int) -> collect.Episode:
-    rng = np.random.default_rng(seed)
-    shape = (_EPISODE_STEPS, 64, 64, 3)
-    return collect.Episode(
-        observation=rng.integers(256, size=shape, dtype=np.uint8),
-        action=rng.integers(15, size=_EPISODE_STEPS, dtype=np.int32),
-        reward=np.zeros(_EPISODE_STEPS, np.float32),
-        terminal=True,
-        level_seed=seed,
-        episode_return=0.0,
-    )

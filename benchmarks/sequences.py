@@ -63,12 +63,21 @@ def sequence_rollout(width: int) -> Task:
     return Task(run, NUM_ENVS * WINDOW, "steps")
 
 
-def _policy(width: int, memory: str = "ring") -> Policy:
+def decision_transformer(
+    width: int, window: int, memory: str = "ring"
+) -> tuple[DecisionTransformer, specs.ElementSpec]:
+    """A model of states and actions, not built, and the spec of its sequences.
+
+    Args:
+      width: of the transformer.
+      window: steps of a sequence, and those that an action depends on.
+      memory: of its policy.
+    """
     layers, heads = _SHAPES[width]
     stage = DecisionTransformer(
         keras.layers.Identity(),
         CausalTransformer(width, layers, heads),
-        context_window=WINDOW,
+        context_window=window,
         memory=memory,
     )
     action = specs.ArraySpec((6,), "float32", minimum=-1.0, maximum=1.0)
@@ -78,5 +87,10 @@ def _policy(width: int, memory: str = "ring") -> Policy:
         specs.TIMESTEP: specs.ArraySpec((), "int32"),
         specs.VALID: specs.ArraySpec((), "bool"),
     }
-    stage.build({name: spec.with_time(WINDOW) for name, spec in fields.items()})
+    return stage, {name: spec.with_time(window) for name, spec in fields.items()}
+
+
+def _policy(width: int, memory: str = "ring") -> Policy:
+    stage, spec = decision_transformer(width, WINDOW, memory)
+    stage.build(spec)
     return stage.policy()
