@@ -17,27 +17,22 @@ import tensorflow as tf
 
 from pdtla.training import checkpoints, configs
 
-UPDATES = 60
 IMAGES, STATES = "images", "states"
 _FILES = {
-    IMAGES: ("gin/stages/lam_and_action_decoder.gin", "gin/envs/procgen.gin"),
-    STATES: ("gin/stages/lam.gin", "gin/envs/mujoco.gin"),
+    IMAGES: ("gin/stages/lam.gin", "gin/envs/procgen.gin"),
+    STATES: ("gin/stages/lam_and_action_decoder.gin", "gin/envs/mujoco.gin"),
 }
 _SMALL = {
     IMAGES: ("gin/smoke.gin", "tests/tiny.gin"),
-    STATES: ("gin/smoke.gin", "gin/encoders/mlp.gin", "gin/vq/none.gin"),
+    STATES: ("gin/smoke.gin", "gin/encoders/mlp.gin"),
 }
 _DATA = {
     IMAGES: {"NUM_TRAJS": 24, "MAX_EPISODE_STEPS": 16, "ENV_ID": "maze"},
     STATES: {"NUM_TRAJS": 8, "MAX_EPISODE_STEPS": 50, "ENV_ID": "halfcheetah"},
 }
-_SETTINGS = {
-    "NUM_UPDATES": UPDATES,
-    "CHECKPOINT_EVERY": 10,
-    "LOG_EVERY": 1,
-    "NUM_EVALS": 1,
-    "MAX_HELDOUT_BATCHES": 0,
-}
+_SETTINGS = {"LOG_EVERY": 1, "NUM_EVALS": 1, "MAX_HELDOUT_BATCHES": 0}
+# Updates, and those between two checkpoints: seconds of either.
+_LENGTHS = {IMAGES: (60, 10), STATES: (150, 25)}
 _TIMEOUT = 1800.0  # seconds, for what should take ten
 
 
@@ -46,21 +41,38 @@ class FaultBench:
 
     Args:
       home: where data, unbroken runs and the runs of trials go.
-      kind: `images` (a joint LAM with codebooks of maze) or `states` (halfcheetah).
-      streamed: read the stored files while training.
+      kind: `states` (a joint LAM with codebooks of halfcheetah) or `images` (a LAM with
+        codebooks of maze).
+      streamed: read the stored files while training; images.
+      workers: processes on loopback that share the updates.
+
+    Attributes:
+      data: the directory of the data.
+      unbroken: the workdir of the unbroken run.
+      updates: how many a run makes.
+      interval: how many lie between two checkpoints.
     """
 
-    def __init__(self, home: pathlib.Path, kind: str = IMAGES, streamed: bool = False):
+    def __init__(
+        self,
+        home: pathlib.Path,
+        kind: str = STATES,
+        streamed: bool = False,
+        workers: int = 1,
+    ):
+        self.updates, self.interval = _LENGTHS[kind]
         self._home = home
         self._kind = kind
         self._streamed = streamed
+        self._workers = workers
+        self._started: list[subprocess.Popen] = []
         self.data = home / f"data-{kind}"
         if not self.data.exists():
             building = home / f"building-{kind}"
             shutil.rmtree(building, ignore_errors=True)
             self.call(self.build_command(building))
             building.rename(self.data)
-        self.unbroken = home / f"unbroken-{kind}{'-streamed' * streamed}"
+        self.unbroken = home / f"unbroken-{kind}-{workers}{'-streamed' * streamed}"
         if not (self.unbroken / "results.json").exists():
             self.call(self.command(self.unbroken))
 
@@ -73,29 +85,33 @@ class FaultBench:
         ]
 
     def command(
-        self, workdir: pathlib.Path, data: pathlib.Path | None = None, **flags: str
+        self, workdir: pathlib.Path, data: pathlib.Path | None = None
     ) -> list[str]:
         """Trains; the same command goes on."""
         own = _DATA[self._kind] | {"DATA_DIR": str(data or self.data)} | _SETTINGS
+        own |= {"NUM_UPDATES": self.updates, "CHECKPOINT_EVERY": self.interval}
         del own["NUM_TRAJS"]
-        if self._kind == IMAGES:
+        if self._kind == STATES:
             own["NUM_EXAMPLES"] = 16
-        else:
             own["DATASET_NAME"] = "mujoco_dataset/halfcheetah-expert"
         if self._streamed:
             own["window_dataset.WindowDataset.memory_budget_gib"] = 1e-7
         small = _SMALL[self._kind]
-        return [
+        train = [
             *(sys.executable, "-m", "launch.train", f"--workdir={workdir}"),
-            *(f"--{name}={value}" for name, value in flags.items()),
             *(f"--gin_file={file}" for file in (*_FILES[self._kind], *small)),
             *_bindings(own),
         ]
+        if self._workers == 1:
+            return train
+        cluster = (sys.executable, "-m", "launch.local_cluster")
+        strategy = "--strategy=multi_worker"
+        return [*cluster, f"--workers={self._workers}", "--", *train, strategy]
 
     def start(self, command: Sequence[str], log: pathlib.Path) -> subprocess.Popen:
         """Starts a command whose output goes to a file."""
         with log.open("w") as file:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -103,6 +119,13 @@ class FaultBench:
                 cwd=configs.REPOSITORY,
                 env=os.environ | {"PYTHONPATH": str(configs.REPOSITORY)},
             )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Ends what was started and still runs."""
+        for process in self._started:
+            kill(process)
 
     def call(self, command: Sequence[str]) -> None:
         """Runs a command that must succeed.

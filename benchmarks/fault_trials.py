@@ -6,12 +6,12 @@ moments; it returns what happened: `moment` (the last update reported before the
 caller gives the same command once more.
 """
 
+import functools
 import json
 import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -31,23 +31,18 @@ class Fault(NamedTuple):
     Attributes:
       trial: does it to a run in `directory/run`.
       bench: arguments of the bench it needs.
-      flags: of the command of its runs.
       tolerance: by how much weights may differ from those of an unbroken run.
     """
 
     trial: Callable[[FaultBench, pathlib.Path, np.random.Generator], Outcome]
     bench: Mapping[str, Any] = {}
-    flags: Mapping[str, str] = {}
     tolerance: float = 0.0
 
 
-def command(bench: FaultBench, directory: pathlib.Path, flags: Mapping) -> list[str]:
+def command(bench: FaultBench, directory: pathlib.Path) -> list[str]:
     """The command of a trial's run, on its own copy of the data if it has one."""
     data = directory / "data"
-    train = bench.command(directory / "run", data if data.exists() else None, **flags)
-    if flags.get("strategy") != "multi_worker":
-        return train
-    return [sys.executable, "-m", "launch.local_cluster", "--workers=2", "--", *train]
+    return bench.command(directory / "run", data if data.exists() else None)
 
 
 def by_signal(number: int) -> Callable:
@@ -65,7 +60,7 @@ def by_signal(number: int) -> Callable:
 
 def lost_worker(bench, directory, rng) -> Outcome:
     """SIGKILL to one of two workers."""
-    process, moment = _running(bench, directory, rng, strategy="multi_worker")
+    process, moment = _running(bench, directory, rng)
     victim = int(rng.integers(2))
     subprocess.run(["kill", "-9", str(fault_bench.children(process)[victim])])
     line = f"worker {victim} was killed, the other one ended"
@@ -73,14 +68,18 @@ def lost_worker(bench, directory, rng) -> Outcome:
 
 
 def two_runs(bench, directory, rng) -> Outcome:
-    """The same command while the first one runs, which must not notice."""
+    """The same command while the first one pauses, which must not notice."""
     process, moment = _running(bench, directory, rng)
+    process.send_signal(signal.SIGSTOP)
     log = directory / "second.txt"
-    second = bench.start(command(bench, directory, {}), log)
+    second = bench.start(command(bench, directory), log)
     status = second.wait()
+    process.send_signal(signal.SIGCONT)
     if process.wait():
         raise RuntimeError(f"The first run was harmed, see {_log(directory)}.")
     line = fault_bench.message(log, "error: ")
+    if "Another run is using" not in line:
+        raise RuntimeError(f"The second run was not refused: {line!r}.")
     return {"moment": moment, "status": status, "message": line, "saved": moment}
 
 
@@ -102,7 +101,8 @@ def full_disk(bench, directory, rng) -> Outcome:
 
 def damaged_checkpoint(bench, directory, rng) -> Outcome:
     """SIGKILL, and the newest checkpoint is cut off or has a byte turned around."""
-    process, moment = _running(bench, directory, rng, first=22)  # two are there
+    first = 2 * bench.interval + 2  # two are there
+    process, moment = _running(bench, directory, rng, first=first)
     fault_bench.kill(process)
     step = fault_bench.saved(directory / "run")
     files = sorted((directory / "run" / "checkpoints").glob(f"ckpt-{step}.*"))
@@ -115,7 +115,9 @@ def damaged_checkpoint(bench, directory, rng) -> Outcome:
     else:
         fault_bench.flip(path, position)
     what = f"{path.suffix} {'cut off' if cut else 'changed'} at byte {position}"
-    return _outcome(directory, moment, process.returncode, what) | {"saved": step - 10}
+    return _outcome(directory, moment, process.returncode, what) | {
+        "saved": step - bench.interval
+    }
 
 
 def flipped_shard(bench, directory, rng) -> Outcome:
@@ -135,19 +137,26 @@ def flipped_shard(bench, directory, rng) -> Outcome:
 
 
 def nan_in_data(bench, directory, rng) -> Outcome:
-    """A decoded state becomes NaN."""
+    """States become NaN while a run is stopped, since it reads them once, at its start.
+
+    Half of the steps, so that the updates that remain are sure to draw one.
+    """
     shutil.copytree(bench.data, directory / "data")
-    process, moment = _running(bench, directory, rng)
+    stopped, moment = _running(bench, directory, rng)
+    stopped.send_signal(signal.SIGTERM)
+    stopped.wait()
     (path,) = (directory / "data").rglob("observation.raw")
     layout = json.loads(path.with_suffix(".json").read_text())
     states = np.memmap(path, layout["dtype"], "r+", shape=tuple(layout["shape"]))
-    row = int(rng.integers(len(states) // 2))  # those that are trained on
-    before = states[row].copy()
-    states[row] = np.nan
-    status = process.wait()
-    states[row] = before
+    before = states.copy()
+    states[rng.permutation(len(states))[::2]] = np.nan
+    states.flush()
+    status = bench.start(command(bench, directory), _log(directory)).wait()
+    states[:] = before
     states.flush()
     line = fault_bench.message(_log(directory), "error: ")
+    if "not finite" not in line:
+        raise RuntimeError(f"NaN in data was not noticed: {line!r}.")
     return _outcome(directory, moment, status, line)
 
 
@@ -155,13 +164,15 @@ def stopped_simulator(bench, directory, rng) -> Outcome:
     """SIGKILL to a process that plays a dataset; the same command goes on with it."""
     data = directory / "data"
     build = [*bench.build_command(data), "--num_workers=2"]
-    process = bench.start(build, _log(directory))
-    bench.wait_for(lambda: len(_players(process)) == 2, process)
-    time.sleep(float(rng.uniform(0, 8)))
-    players = _players(process)
-    if players:
-        victim = players[int(rng.integers(len(players)))]
-        subprocess.run(["kill", "-9", str(victim)])
+    players = []
+    while len(players) < 2:  # it may have ended before its moment came
+        shutil.rmtree(data, ignore_errors=True)
+        process = bench.start(build, _log(directory))
+        all_play = functools.partial(lambda p: len(_players(p)) == 2, process)
+        bench.wait_for(all_play, process)
+        time.sleep(float(rng.uniform(0, 8)))
+        players = _players(process)
+    subprocess.run(["kill", "-9", str(players[int(rng.integers(2))])])
     status = process.wait()
     line = fault_bench.message(_log(directory), "died", "Error", "Dataset: ")
     bench.call(build)
@@ -174,12 +185,12 @@ FAULTS: dict[str, Fault] = {
     "SIGUSR1": Fault(by_signal(signal.SIGUSR1)),
     "disk full": Fault(full_disk),
     "checkpoint damaged": Fault(damaged_checkpoint),
-    "byte flipped in a shard": Fault(flipped_shard, bench={"streamed": True}),
-    "worker lost": Fault(
-        lost_worker, flags={"strategy": "multi_worker"}, tolerance=1e-3
+    "byte flipped in a shard": Fault(
+        flipped_shard, bench={"kind": fault_bench.IMAGES, "streamed": True}
     ),
+    "worker lost": Fault(lost_worker, bench={"workers": 2}, tolerance=1e-3),
     "simulator stopped": Fault(stopped_simulator),
-    "NaN in data": Fault(nan_in_data, bench={"kind": fault_bench.STATES}),
+    "NaN in data": Fault(nan_in_data),
     "two runs in a workdir": Fault(two_runs),
 }
 
@@ -189,12 +200,11 @@ def _running(
     directory: pathlib.Path,
     rng: np.random.Generator,
     first: int = 2,
-    **flags: str,
 ) -> tuple[subprocess.Popen, int]:
     """A run at a random moment, and the last update that it has reported by then."""
     run = directory / "run"
-    moment = int(rng.integers(first, fault_bench.UPDATES - 12))
-    process = bench.start(command(bench, directory, flags), _log(directory))
+    moment = int(rng.integers(first, bench.updates - bench.interval))
+    process = bench.start(command(bench, directory), _log(directory))
     reached = lambda: fault_bench.last_reported(run) >= moment  # noqa: E731
     if not bench.wait_for(reached, process):
         raise RuntimeError(f"The run ended by itself, see {_log(directory)}.")

@@ -9,6 +9,7 @@ whether the run that the same command completed is an unbroken one (weights, and
 update reported once).
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -59,7 +60,14 @@ def main(argv: list[str]) -> None:
             path = home / "trials" / f"{name.replace(' ', '_')}-{index}.json"
             if path.exists() or time.monotonic() - start > _SECONDS.value:
                 continue
-            outcome = run_trial(home, name, index)
+            try:
+                outcome = run_trial(home, name, index)
+            except RuntimeError as error:  # the others tell something none the less
+                logging.error("Trial %s told nothing: %s", path.stem, error)
+                shutil.copytree(
+                    home / "trial", home / "failed" / path.stem, dirs_exist_ok=True
+                )
+                continue
             logging.info("%s", outcome)
             results.write_json(path, outcome)
             write_table(home)
@@ -75,13 +83,14 @@ def run_trial(home: pathlib.Path, name: str, index: int) -> Mapping[str, Any]:
     directory.mkdir()
     seed = [index, list(fault_trials.FAULTS).index(name)]
     start = time.monotonic()
-    outcome = fault.trial(bench, directory, np.random.default_rng(seed))
     log = directory / "resumed.txt"
-    resumed = bench.start(fault_trials.command(bench, directory, fault.flags), log)
-    status = resumed.wait()
+    with contextlib.closing(bench):
+        outcome = fault.trial(bench, directory, np.random.default_rng(seed))
+        resumed = bench.start(fault_trials.command(bench, directory), log)
+        status = resumed.wait()
     run = directory / "run"
     difference = float("inf") if status else bench.difference(run)
-    whole = fault_bench.reported(run) == list(range(1, fault_bench.UPDATES + 1))
+    whole = fault_bench.reported(run) == list(range(1, bench.updates + 1))
     # The last update may have been reported, but not saved.
     lost = max(0, outcome["moment"] - outcome["saved"])
     return {

@@ -14,7 +14,7 @@ FOLDERS = ("pdtla", "launch", "benchmarks", "tests")
 # each other.
 ORDER = [
     ["//pdtla"],
-    ["//pdtla:specs", "//pdtla:replica"],
+    ["//pdtla:specs", "//pdtla:replica", "//pdtla:error_text"],
     ["//pdtla:stage"],
     ["//pdtla/environments", "//pdtla/layers"],
     ["//pdtla/experts"],

@@ -2,14 +2,13 @@
 
 import hashlib
 import pathlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from pdtla import specs
+from pdtla import error_text, specs
 
 _SAMPLE_BYTES = 1 << 16
 _READ_BYTES = 1 << 22
@@ -107,7 +106,7 @@ class StoredSplit:
         except (tf.errors.OpError, ValueError) as error:
             raise OSError(
                 f"{self._shard_of(expected)} is damaged at episode {expected} of "
-                f"{self._split}: {_reason(error)}."
+                f"{self._split}: {error_text.first_line(error)[:200]}."
             ) from None
         if expected != sum(self.shard_lengths):
             raise OSError(f"{self._shard_of(expected)} lacks an episode.")
@@ -138,9 +137,3 @@ class StoredSplit:
                 f"{self._directory} has no split {self._split!r}; "
                 f"it has {sorted(info.splits)}."
             )
-
-
-def _reason(error: Exception) -> str:
-    """What an error says, less the names of TensorFlow's functions."""
-    first = str(error).splitlines()[0]
-    return re.sub(r"\{\{.*?\}\} | \[Op:.*", "", first)[:200]

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from pdtla import error_text
 from pdtla import stage as stage_lib
 from pdtla.training import saved_variables
 
@@ -107,7 +108,7 @@ class Checkpointer:
             except saved_variables.MismatchError:
                 raise
             except _DAMAGE as error:
-                reason = str(error).splitlines()[0]
+                reason = error_text.first_line(error)
                 logging.error("CHECKPOINT %s IS DAMAGED, skipping it: %s", path, reason)
                 continue
             return path
@@ -128,7 +129,7 @@ class Checkpointer:
         except saved_variables.MismatchError:
             raise
         except _DAMAGE as error:
-            reason = str(error).splitlines()[0]
+            reason = error_text.first_line(error)
             raise ValueError(f"{path} cannot be restored: {reason}") from error
 
     def _restore(self, path: str) -> None:

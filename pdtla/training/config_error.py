@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from pdtla import error_text
+
 
 class ConfigError(ValueError):
     """The run was asked for wrongly; the message is one line, meant for the user."""
@@ -15,10 +17,10 @@ class RunError(Exception):
 
 def one_line(error: BaseException) -> str:
     """The first line of an error's message, with the gin file and line it names."""
-    message = str(error).strip() or type(error).__name__
-    first, *rest = message.splitlines()
+    message = str(error)
+    first = error_text.first_line(error)
     where = re.search(r'In (?:file "(?P<file>[^"]+)", line (?P<line>\d+))', message)
-    if rest and where and where["file"] not in first:
+    if where and where["file"] not in first:
         first = f"{first} ({where['file']}:{where['line']})"
     return first
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from pdtla import error_text
 from pdtla.training import cluster as cluster_lib
 
 MULTI_WORKER = "multi_worker"
@@ -93,7 +94,7 @@ def _tpu() -> tf.distribute.Strategy:
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0][:150]
+        reason = error_text.first_line(error)[:150]
         raise ValueError(f"tpu needs a TPU, and {name!r} is none: {reason}") from error
     return tf.distribute.TPUStrategy(resolver)
 

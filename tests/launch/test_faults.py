@@ -124,6 +124,7 @@ def test_full_disk_leaves_nothing_half_written_and_the_run_goes_on(
     lines = (tmp_path / "first.txt").read_text().splitlines()
     (error,) = [line for line in lines if line.startswith("error: ")]
     assert error.startswith("error: No space is left for full/run: make some; ")
+    assert "{{" not in error
     assert lines[-1] == error and "Traceback" not in "".join(lines)
     left = [pathlib.Path(line).name for line in open(tmp_path / "left.txt")]
     assert not [name for name in left if "tmp" in name or "temp" in name], left
