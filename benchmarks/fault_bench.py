@@ -1,12 +1,10 @@
 """`FaultBench`: a small LAM run to break, and an unbroken one to compare it with."""
 
 import json
-import os
 import pathlib
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +13,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pdtla.training import checkpoints, configs
+from benchmarks.warm_process import WarmProcess
+from pdtla.datasets import window_dataset
+from pdtla.rollouts import evaluator
+from pdtla.training import checkpoints
+from pdtla.training import train as train_lib
+
+# What the programs import by themselves; they find it here.
+_IMPORTED = (evaluator, train_lib, window_dataset)
 
 IMAGES, STATES = "images", "states"
 _FILES = {
     IMAGES: ("gin/stages/lam.gin", "gin/envs/procgen.gin"),
-    STATES: ("gin/stages/lam_and_action_decoder.gin", "gin/envs/mujoco.gin"),
+    STATES: ("gin/stages/lam.gin", "gin/envs/mujoco.gin"),
 }
 _SMALL = {
     IMAGES: ("gin/smoke.gin", "tests/tiny.gin"),
@@ -41,8 +46,7 @@ class FaultBench:
 
     Args:
       home: where data, unbroken runs and the runs of trials go.
-      kind: `states` (a joint LAM with codebooks of halfcheetah) or `images` (a LAM with
-        codebooks of maze).
+      kind: a LAM with codebooks of `states` (halfcheetah) or `images` (maze).
       streamed: read the stored files while training; images.
       workers: processes on loopback that share the updates.
 
@@ -65,7 +69,7 @@ class FaultBench:
         self._kind = kind
         self._streamed = streamed
         self._workers = workers
-        self._started: list[subprocess.Popen] = []
+        self._started: list[WarmProcess] = []
         self.data = home / f"data-{kind}"
         if not self.data.exists():
             building = home / f"building-{kind}"
@@ -92,7 +96,6 @@ class FaultBench:
         own |= {"NUM_UPDATES": self.updates, "CHECKPOINT_EVERY": self.interval}
         del own["NUM_TRAJS"]
         if self._kind == STATES:
-            own["NUM_EXAMPLES"] = 16
             own["DATASET_NAME"] = "mujoco_dataset/halfcheetah-expert"
         if self._streamed:
             own["window_dataset.WindowDataset.memory_budget_gib"] = 1e-7
@@ -108,17 +111,9 @@ class FaultBench:
         strategy = "--strategy=multi_worker"
         return [*cluster, f"--workers={self._workers}", "--", *train, strategy]
 
-    def start(self, command: Sequence[str], log: pathlib.Path) -> subprocess.Popen:
+    def start(self, command: Sequence[str], log: pathlib.Path) -> WarmProcess:
         """Starts a command whose output goes to a file."""
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                cwd=configs.REPOSITORY,
-                env=os.environ | {"PYTHONPATH": str(configs.REPOSITORY)},
-            )
+        process = WarmProcess(command, log)
         self._started.append(process)
         return process
 
@@ -137,7 +132,7 @@ class FaultBench:
         if self.start(command, log).wait(_TIMEOUT):
             raise RuntimeError(f"{' '.join(command)} failed, see {log}.")
 
-    def wait_for(self, happened: Callable[[], bool], process: subprocess.Popen) -> bool:
+    def wait_for(self, happened: Callable[[], bool], process: WarmProcess) -> bool:
         """Waits until something has happened; False where the process ended before."""
         deadline = time.monotonic() + _TIMEOUT
         while process.poll() is None:
@@ -200,7 +195,7 @@ def flip(path: pathlib.Path, position: int) -> None:
         file.write(bytes([byte ^ 0xFF]))
 
 
-def children(process: subprocess.Popen) -> list[int]:
+def children(process: WarmProcess) -> list[int]:
     """Process ids of the children that a process's main thread has started."""
     path = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
     try:
@@ -209,7 +204,7 @@ def children(process: subprocess.Popen) -> list[int]:
         return []
 
 
-def kill(process: subprocess.Popen) -> None:
+def kill(process: WarmProcess) -> None:
     """SIGKILL, and waits."""
     process.send_signal(signal.SIGKILL)
     process.wait()

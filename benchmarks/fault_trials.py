@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks import fault_bench
 from benchmarks.fault_bench import FaultBench
+from benchmarks.warm_process import WarmProcess
 from pdtla.training import configs
 
 Outcome = dict[str, Any]
@@ -200,7 +201,7 @@ def _running(
     directory: pathlib.Path,
     rng: np.random.Generator,
     first: int = 2,
-) -> tuple[subprocess.Popen, int]:
+) -> tuple[WarmProcess, int]:
     """A run at a random moment, and the last update that it has reported by then."""
     run = directory / "run"
     moment = int(rng.integers(first, bench.updates - bench.interval))
@@ -229,7 +230,7 @@ def _log(directory: pathlib.Path) -> pathlib.Path:
     return directory / "log.txt"
 
 
-def _players(process: subprocess.Popen) -> list[int]:
+def _players(process: WarmProcess) -> list[int]:
     """Children that play; there is one more, which watches over shared resources."""
     players = []
     for pid in fault_bench.children(process):

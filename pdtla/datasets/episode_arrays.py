@@ -29,9 +29,13 @@ class EpisodeArrays:
         self.directory = pathlib.Path(directory)
 
     def index(self) -> dict | None:
-        """What was stored with the first write, None before it."""
+        """What was stored with the first write, None before it.
+
+        Raises:
+          OSError: the file is damaged.
+        """
         try:
-            return json.loads((self.directory / _INDEX).read_text())
+            return self._read_json(self.directory / _INDEX)
         except FileNotFoundError:
             return None
 
@@ -47,9 +51,10 @@ class EpisodeArrays:
         """Maps a field, `[N, ...]`; what is written to it stays in memory.
 
         Raises:
-          OSError: the file has another size than it was written with.
+          OSError: the file has another size than it was written with, or what tells
+            its size is damaged.
         """
-        layout = json.loads(self._layout_path(field).read_text())
+        layout = self._read_json(self._layout_path(field))
         shape, dtype = tuple(layout["shape"]), np.dtype(layout["dtype"])
         path = self._data_path(field)
         expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
@@ -101,6 +106,14 @@ class EpisodeArrays:
         (temporary / _INDEX).write_text(json.dumps(index))
         os.replace(temporary / _INDEX, self.directory / _INDEX)
         temporary.rmdir()
+
+    def _read_json(self, path: pathlib.Path) -> dict:
+        try:
+            return json.loads(path.read_bytes())
+        except ValueError as error:
+            raise OSError(
+                f"{path} is damaged; delete {self.directory} to have it made again."
+            ) from error
 
     def _data_path(self, field: str) -> pathlib.Path:
         path = self.path(field)

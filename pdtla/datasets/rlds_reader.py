@@ -72,7 +72,7 @@ class RldsReader:
 
     Raises:
       FileNotFoundError: no such dataset or shard; says what there is.
-      ValueError: no such split or field.
+      ValueError: no such split or field, or a split without steps.
       OSError: a damaged shard, by its name.
     """
 
@@ -129,6 +129,8 @@ class RldsReader:
         index = self._arrays.index() or self._decode_first()
         self.lengths = np.array(index["lengths"], np.int64)
         self.starts = np.cumsum(self.lengths) - self.lengths
+        if not self.num_steps:
+            raise ValueError(f"Split {split!r} of {self.directory} has no steps.")
         self.parts = np.zeros(len(self.lengths), np.int64)
         self.episode_ids = tuple(index["episode_ids"])
         levels = index["level_seeds"]

@@ -97,6 +97,10 @@ class StepField:
         if self._size:
             shapes = [(*self._size, *shape[2:]) for shape in shapes]
         for path, shape in zip(self._paths, shapes, strict=True):
+            if 0 in shape:
+                raise ValueError(
+                    f"Field {path!r} must hold values, its shape is {shape}."
+                )
             if None in shape:
                 raise ValueError(
                     f"Field {path!r} must have one size, got {shape}; "

@@ -29,14 +29,14 @@ class StoredSplit:
       shard_lengths: episodes in each file.
 
     Raises:
-      FileNotFoundError: a missing file.
+      OSError: a file is missing, or damaged.
       ValueError: no such split, or the dataset is not in RLDS form.
     """
 
     def __init__(self, directory: pathlib.Path, split: str):
         self._directory = directory
         self._split = split
-        info = tfds.builder_from_directory(str(directory)).info
+        info = _read_info(directory)
         self._check(info)
         self._features = info.features
         self.name = info.name
@@ -137,3 +137,13 @@ class StoredSplit:
                 f"{self._directory} has no split {self._split!r}; "
                 f"it has {sorted(info.splits)}."
             )
+
+
+def _read_info(directory: pathlib.Path) -> tfds.core.DatasetInfo:
+    try:
+        return tfds.builder_from_directory(str(directory)).info
+    except Exception as error:  # of JSON, of protocol buffers, of TFDS itself
+        raise OSError(
+            f"TFDS cannot read what describes {directory} (features.json, "
+            f"dataset_info.json): {error_text.first_line(error)[:200]}"
+        ) from error

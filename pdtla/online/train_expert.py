@@ -11,7 +11,6 @@ import keras
 import numpy as np
 from absl import logging
 
-from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.environments import levels as levels_lib
 from pdtla.environments import vector_environment
@@ -114,9 +113,7 @@ def train_expert(
             watcher = evaluator(num_rollouts=num_watched)
             for mode in watcher.modes:  # not only once it has learnt something
                 agent.policy(greedy=mode == evaluator_lib.GREEDY)
-        files.write_atomically(
-            directory.operative_config, gin.operative_config_str().encode()
-        )
+        directory.begin(gin.config_str(), gin.operative_config_str())
         log = metrics_log.MetricsLog(directory.path, step=first)
         stack.callback(log.close)
         log.hyperparameters(hyperparameters.hyperparameters(train_expert))

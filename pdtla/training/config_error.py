@@ -16,12 +16,18 @@ class RunError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an error's message, with the gin file and line it names."""
+    """The first line of an error's message, with what of gin's it names.
+
+    That is a file and its line, or what could not be made.
+    """
     message = str(error)
     first = error_text.first_line(error)
     where = re.search(r'In (?:file "(?P<file>[^"]+)", line (?P<line>\d+))', message)
     if where and where["file"] not in first:
         first = f"{first} ({where['file']}:{where['line']})"
+    made = re.search(r"In call to configurable '([^']+)'", message)
+    if made and made[1] not in ("train", *re.findall(r"\w+", first)):
+        first = f"{first} (in {made[1]})"
     return first
 
 

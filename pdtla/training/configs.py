@@ -12,6 +12,7 @@ import ast
 import os
 import pathlib
 import sys
+import tokenize
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ import gin
 from absl import app, flags, logging
 
 from pdtla.training import bindings as bindings_lib
-from pdtla.training import config_checks, statements
+from pdtla.training import config_checks, statements, value_checks
 from pdtla.training.config_checks import BASE_FILE, REPOSITORY
 from pdtla.training.config_error import ConfigError, RunError, nearest, one_line
 
@@ -32,6 +33,7 @@ _PARSE_ERRORS = (
     ImportError,
     OSError,
     RuntimeError,
+    tokenize.TokenError,
 )
 
 
@@ -98,7 +100,8 @@ def parse_gin(
 
     Raises:
       ConfigError: a file, selector, parameter or macro is unknown, a required value
-        is not set, or a binding of the command line has no effect.
+        is not set, a value is of a wrong type, or a binding of the command line has no
+        effect.
     """
     gin.clear_config()
     for file in ([base_file] if base_file else []) + list(files):
@@ -109,13 +112,14 @@ def parse_gin(
     config_checks.check_macros(in_files, given)
     usage = bindings_lib.find_usage(roots)
     config_checks.check_usage(usage, given)
+    value_checks.check_values(usage.used)
     return usage
 
 
 def run_main(main: Callable[[list[str]], Any]) -> NoReturn:
     """Runs `main` under absl; a `ConfigError` ends in one line and exit status 2.
 
-    A `RunError` ends in one line as well, and exit status 1.
+    So do wrong flags. A `RunError` ends in one line as well, and exit status 1.
     """
 
     def guarded(argv: list[str]) -> Any:
@@ -124,7 +128,7 @@ def run_main(main: Callable[[list[str]], Any]) -> NoReturn:
         logging.get_absl_logger().addFilter(lambda r: r.module != "functional_saver")
         try:
             return main(argv)
-        except (ConfigError, RunError) as error:
+        except (ConfigError, RunError, app.UsageError) as error:
             logging.debug("Where the error arose:", exc_info=True)
             _fail(error, status=1 if isinstance(error, RunError) else 2)
 
@@ -133,7 +137,7 @@ def run_main(main: Callable[[list[str]], Any]) -> NoReturn:
         argv = rewrite_gin_arguments(sys.argv)
     except ConfigError as error:
         _fail(error)
-    app.run(guarded, argv=argv)
+    app.run(guarded, argv=argv, flags_parser=_parse_flags)
     raise SystemExit(0)
 
 
@@ -143,6 +147,13 @@ def _check_backend() -> None:
             f"PDTLA_KERAS_BACKEND is {backend!r}: programs run under 'tensorflow', "
             "pdtla.layers alone under another one."
         )
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _fail(error)
 
 
 def _literal(value: str) -> str:

@@ -98,10 +98,7 @@ def setting_up() -> Iterator[None]:
     """Turns errors about what was asked for into `ConfigError`s."""
     try:
         yield
-    except (ValueError, OSError, tf.errors.OpError) as error:
+    except ConfigError:
+        raise
+    except (ValueError, TypeError, OSError, MemoryError, tf.errors.OpError) as error:
         raise ConfigError(one_line(error)) from error
-    except TypeError as error:
-        message = one_line(error)
-        if "missing" not in message or "argument" not in message:
-            raise
-        raise ConfigError(message) from error

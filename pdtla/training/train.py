@@ -12,7 +12,6 @@ from absl import logging
 
 from pdtla import specs
 from pdtla import stage as stage_lib
-from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.training import (
     bindings,
@@ -167,6 +166,7 @@ def train(
                     batch_size, seed, start_step=trainer.step, part=cluster.part
                 )
             )
+            trainer.trace(batches)
             heldout_batches = None
             if max_heldout_batches:
                 heldout_batches = data.heldout_batches(batch_size)
@@ -175,9 +175,7 @@ def train(
             run_faults.explained(directory.path, set_up.check_of_data(data))
         )
         if cluster.is_chief:
-            files.write_atomically(
-                directory.operative_config, gin.operative_config_str().encode()
-            )
+            directory.begin(gin.config_str(), gin.operative_config_str())
         log = metrics_log.MetricsLog(
             directory.path,
             step=trainer.step,

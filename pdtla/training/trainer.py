@@ -137,6 +137,16 @@ class Trainer:
             )
         )
 
+    def trace(self, iterator: Iterator) -> None:
+        """Traces the update, so that what cannot be computed is told before any work.
+
+        Raises:
+          ValueError: a trainable variable of the stage receives no gradient, or two
+            scalars have one name; or something that the stage cannot compute.
+        """
+        number = tf.constant(0)
+        self._run_loop.get_concrete_function(iterator, number, number)
+
     def train(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
         """Makes `num_steps` updates, fewer if it is asked to stop.
 

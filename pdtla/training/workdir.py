@@ -11,6 +11,7 @@ from pdtla.analysis import files
 from pdtla.training import checkpoints, configs, statements
 
 CONFIG = "config.gin"
+_OPERATIVE_CONFIG = "operative_config.gin"
 _LOCK = ".lock"
 # What may differ when a run goes on: it changes what is reported, not what is learnt.
 REPORTING_KNOBS = frozenset({"LOG_EVERY", "CHECKPOINT_EVERY"})
@@ -59,11 +60,6 @@ class Workdir:
         """Directory of the modules that later stages load."""
         return self.path / "modules"
 
-    @property
-    def operative_config(self) -> pathlib.Path:
-        """The configuration that the run made use of."""
-        return self.path / "operative_config.gin"
-
     def is_finished(self, num_updates: int) -> bool:
         """Whether the last checkpoint, written after the results, is there."""
         last = checkpoints.latest_step(self.checkpoints)
@@ -86,9 +82,9 @@ class Workdir:
         self.close()
 
     def claim(self, config: str, unused_macros: frozenset[str] = frozenset()) -> None:
-        """Writes `config.gin`, or checks it against that of the run that is there.
+        """Checks a configuration against that of the run that is there, if one is.
 
-        A run is there once it has a checkpoint; what failed before that left nothing.
+        A run is there once it has a checkpoint.
 
         Args:
           config: the configuration as gin writes it.
@@ -97,10 +93,14 @@ class Workdir:
         Raises:
           ConfigError: the directory holds a run of another configuration.
         """
+        if holds_run(self.path):
+            check_config(self.path, config, unused_macros)
+
+    def begin(self, config: str, operative: str) -> None:
+        """Writes `config.gin`, once all is set up, and what the run made use of."""
         if not holds_run(self.path):
             files.write_atomically(self.path / CONFIG, config.encode())
-            return
-        check_config(self.path, config, unused_macros)
+        files.write_atomically(self.path / _OPERATIVE_CONFIG, operative.encode())
 
 
 def is_in_use(path: pathlib.Path) -> bool:

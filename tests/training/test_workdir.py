@@ -24,7 +24,7 @@ a/keras.layers.Dense.name = 'x'
 def fixture_started(tmp_path, monkeypatch):
     """A workdir that has a checkpoint."""
     with workdir.Workdir(tmp_path) as directory:
-        directory.claim(CONFIG)
+        directory.begin(CONFIG, "")
     monkeypatch.setattr(workdir.checkpoints, "latest_step", lambda _: 1)
     return tmp_path
 
@@ -66,7 +66,10 @@ def test_reporting_and_unused_macros_may_differ(started):
 def test_failed_set_up_does_not_bind_the_workdir(tmp_path):
     with workdir.Workdir(tmp_path) as directory:
         directory.claim(CONFIG)
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+        directory.begin(CONFIG, "")
         directory.claim(CONFIG.replace("SEED = 1", "SEED = 2"))
+        directory.begin(CONFIG.replace("SEED = 1", "SEED = 2"), "")
     assert "SEED = 2" in (tmp_path / "config.gin").read_text()
 
 
