@@ -1,5 +1,6 @@
 """What an error says, in one line."""
 
+import keras
 import pytest
 import tensorflow as tf
 
@@ -24,3 +25,20 @@ def test_error_of_an_eager_operation_loses_its_name():
 
 def test_error_without_message_gives_its_class():
     assert error_text.first_line(MemoryError()) == "MemoryError"
+
+
+def test_error_of_a_layer_gives_the_layer_and_what_went_wrong_there():
+    with pytest.raises(ValueError, match="Exception encountered") as caught:
+        keras.layers.Reshape((5,))(tf.zeros((2, 3)))
+    line = error_text.first_line(caught.value)
+    assert line.startswith("Reshape.call(): ") and "\x1b" not in line
+
+
+def test_error_of_traced_code_gives_its_message():
+    @tf.function
+    def divide(x):
+        raise ValueError(f"No {x.shape[0]} parts.\nMore.")
+
+    with pytest.raises(ValueError, match="in user code") as caught:
+        divide(tf.zeros((2, 3)))
+    assert error_text.first_line(caught.value) == "No 2 parts."

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pdtla import error_text
 from pdtla import stage as stage_lib
 from pdtla.training import parameter_group
 from pdtla.training.config_error import RunError
@@ -145,7 +146,13 @@ class Trainer:
             scalars have one name; or something that the stage cannot compute.
         """
         number = tf.constant(0)
-        self._run_loop.get_concrete_function(iterator, number, number)
+        try:
+            self._run_loop.get_concrete_function(iterator, number, number)
+        except (ValueError, TypeError, tf.errors.OpError):
+            raise
+        except Exception as error:  # of Python, within the stage
+            reason = error_text.first_line(error)
+            raise ValueError(f"The update cannot be computed: {reason}.") from error
 
     def train(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
         """Makes `num_steps` updates, fewer if it is asked to stop.

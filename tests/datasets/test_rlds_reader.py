@@ -179,3 +179,26 @@ def test_a_cut_decoded_file_is_noticed(tmp_path):
     os.truncate(path, 100)
     with pytest.raises(OSError, match="observation.raw should have"):
         synthetic.reader(tmp_path).array("observation")
+
+
+def test_dataset_without_steps(tmp_path):
+    synthetic.write_states(tmp_path, [0, 0])
+    with pytest.raises(ValueError, match="Split 'train' of .* has no steps"):
+        synthetic.reader(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["features.json", "dataset_info.json"])
+@pytest.mark.parametrize("content", [b"", b"{'a': ", b"\xff\x00"])
+def test_damaged_description_of_a_dataset(tmp_path, name, content):
+    (synthetic.write(tmp_path, LENGTHS) / name).write_bytes(content)
+    with pytest.raises(OSError, match="TFDS cannot read what describes .*synthetic"):
+        synthetic.reader(tmp_path)
+
+
+def test_damaged_index_of_decoded_fields(tmp_path):
+    directory = synthetic.write(tmp_path, LENGTHS)
+    synthetic.reader(tmp_path)
+    (index,) = directory.glob("decoded/*/index.json")
+    index.write_bytes(index.read_bytes()[:20])
+    with pytest.raises(OSError, match=r"index.json is damaged; delete .*decoded"):
+        synthetic.reader(tmp_path)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import synthetic
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from pdtla import specs
-from pdtla.datasets import window_dataset
+from pdtla.datasets import step_field, window_dataset
 
 STATE = ("observation/state", "observation/gripper", "observation/closed")
 COMMAND = ("command/translation", "command/rotation")
@@ -134,3 +135,11 @@ def test_errors_list_what_there_is(data):
         assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="field_map can map others to .'command/rot"):
         window_dataset.WindowDataset(source=read(data), window="lapo")
+
+
+def test_field_without_values_is_refused():
+    """Decoding one divides by its size, in TensorFlow's own code."""
+    empty = tfds.features.Tensor(shape=(0,), dtype=np.float32)
+    features = tfds.features.FeaturesDict({"reward": empty})
+    with pytest.raises(ValueError, match="'reward' must hold values, its shape is"):
+        step_field.StepField("reward", features, ("reward",))

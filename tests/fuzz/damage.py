@@ -22,7 +22,8 @@ STATES = {
     "is_terminal": ((), "bool"),
 }
 IMAGES = STATES | {"observation": ((64, 64, 3), "uint8")}
-FILES = ("features.json", "dataset_info.json", "shard", "index", "raw")
+DECODED = ("index.json", "is_first.raw", "action.json", "action.raw")
+FILES = ("features.json", "dataset_info.json", "shard", *DECODED)
 HARMS = ("cut", "empty", "missing", "garbage", "directory")
 
 
@@ -63,10 +64,12 @@ def write(
                 for t in range(length)
             ]
             for name, value in (values or {}).items():
-                if episode and name in layout:
+                if episode and isinstance(episode[0].get(name), np.ndarray):
                     step = episode[length // 2]
                     kind = step[name].dtype
-                    step[name] = np.full_like(step[name], np.array(float(value), kind))
+                    step[name] = np.full_like(
+                        step[name], np.array(float(value)).astype(kind)
+                    )
             writer.write(features.serialize_example({"steps": episode}))
     info = rlds_writer.split_info(root, NAME, "train", [len(lengths)])
     rlds_writer.write_metadata(root, features, [info], {}, "Made to be refused.")
@@ -81,6 +84,8 @@ def _feature(shape: list[int | None], dtype: str) -> Any:
         return tfds.features.Text()
     if dtype.startswith("label"):
         return tfds.features.ClassLabel(num_classes=int(dtype[len("label") :]))
+    if None in shape:
+        return tfds.features.Sequence(np.dtype(dtype))
     return tfds.features.Tensor(shape=tuple(shape), dtype=np.dtype(dtype))
 
 
@@ -111,14 +116,15 @@ def _harm(root: pathlib.Path, file: str, how: str) -> None:
     path = root / file
     if file == "shard":
         path = next(root.glob("*.tfrecord-*"))
-    elif file in ("index", "raw"):
-        reader = rlds_reader.RldsReader(
-            dataset_name=NAME, data_dir=str(root.parents[1])
-        )
-        path = {
-            "index": reader.decoded_path("observation").parent / "index.json",
-            "raw": pathlib.Path(f"{reader.decoded_path('observation')}.raw"),
-        }[file]
+    elif file in DECODED:
+        try:
+            rlds_reader.RldsReader(dataset_name=NAME, data_dir=str(root.parents[1]))
+        except (OSError, ValueError):
+            return  # it is refused as it is
+        found = list(root.glob(f"decoded/*/{file}"))
+        if not found:
+            return
+        path = found[0]
     content = path.read_bytes()
     path.unlink()
     if how == "cut":

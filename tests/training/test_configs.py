@@ -235,3 +235,33 @@ def test_usage_follows_macros_scopes_and_containers(write):
     }
     expected = [(2, None), {"b": (1, "c")}]
     assert gin.get_configurable(holder)() == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--gin.SEED=1.5", "SEED must be of type int, got 1.5."),
+        ("--gin.SEED=True", "SEED must be of type int, got True."),
+        ("--gin.BATCH_SIZE=@NoisyMLP", "BATCH_SIZE must be of type int, got @"),
+        (
+            "--gin.LEARNING_RATE=fast",
+            "LEARNING_RATE must be of type float, got 'fast'.",
+        ),
+        ("--gin.CLIP_NORM=(1,)", "CLIP_NORM must be of type float | None, got (1,)."),
+        ("--gin.AdamW.epsilon=small", "AdamW.epsilon must be of type float | None"),
+        ("--gin.OWN_OPTIMIZERS=3", "OWN_OPTIMIZERS must be of type Sequence["),
+        ("--gin.STAGE=3", "STAGE must be of type Callable["),
+        ("--gin.SEED=%SEED", "Macro SEED is bound to itself."),
+        ("--gin.SEED=(", "EOF in multi-line statement"),
+    ],
+)
+def test_value_of_another_type(argument, message):
+    assert message in error_of(argument)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--gin.LEARNING_RATE=1", "--gin.CLIP_NORM=None", "--gin.SEED=%BATCH_SIZE"],
+)
+def test_value_of_a_type_that_fits(argument):
+    parse(argument)
