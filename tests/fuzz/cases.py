@@ -275,3 +275,25 @@ def has_name(message: str, names: frozenset[str]) -> bool:
     """Whether an error names what it is about."""
     plain = re.sub(r"[\W_]", "", message).lower()
     return not names or any(re.sub(r"[\W_]", "", n).lower() in plain for n in names)
+
+
+def _damaged(stage: str, **how: Any) -> Case:
+    return Case("dataset", train(stage, images=how.get("images", False)), dataset=how)
+
+
+# What once ended otherwise: in a signal, in a traceback or without a name.
+FOUND = (
+    _damaged("bc", fields={"observation": ((0,), "float32")}),
+    _damaged("dt", fields={"is_last": ((0,), "float32")}),
+    _damaged("vpt", harm=("dataset_info.json", "empty")),
+    _damaged("lam", harm=("features.json", "garbage")),
+    _damaged("lam", harm=("index.json", "empty")),
+    _damaged("lam", lengths=()),
+    _damaged("vpt", fields={"observation": ((64, 64, 4), "float32")}),
+    _damaged("dt", fields={"observation": ((8, 8, 3), "uint8")}),
+    Case("setting", train("dt", "--gin.LEARNING_RATE=("), names=frozenset({"("})),
+    Case("setting", train("dt", "--gin.WEIGHT_DECAY=@MLP()")),
+    Case("setting", train("bc", "--gin.SEED=%SEED"), names=frozenset({"SEED"})),
+    Case("flag", (*train("bc"), "--strategi=one"), names=frozenset({"strategi"})),
+    Case("flag", (*train("bc"), "more"), names=frozenset({"more"})),
+)
