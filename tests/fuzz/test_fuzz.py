@@ -3,8 +3,8 @@
     PDTLA_FUZZ_CASES=500 PDTLA_FUZZ_SEED=1 python -m pytest -s tests/fuzz
 
 Hypothesis draws the cases, the same ones every time for a number and a seed; each runs
-in a process of its own, forked from one that has imported TensorFlow. An interrupt tells
-what there is.
+in a process of its own, forked from one that has imported TensorFlow. An interrupt
+tells what there is.
 """
 
 import collections
