@@ -99,12 +99,12 @@ def _value(
 ) -> Any:
     if dtype == "text":
         return "words"
+    if dtype.startswith("label"):
+        return int(rng.integers(int(dtype[len("label") :])))
     if name.startswith("is_"):
         value = {"is_first": t == 0}.get(name, t == length - 1)
         return np.full(shape, value).astype(dtype)
     shape = [t % 3 + 1 if size is None else size for size in shape]
-    if dtype.startswith("label"):
-        return int(rng.integers(int(dtype[len("label") :])))
     if dtype in ("uint8", "png"):
         return rng.integers(256, size=shape).astype(np.uint8)
     if np.dtype(dtype).kind in "iub":
