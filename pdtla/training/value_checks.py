@@ -64,8 +64,10 @@ def _hint(binding: bindings_lib.Binding) -> Any:
         parameter = inspect.signature(maker).parameters.get(binding.parameter)
         if parameter is None:
             continue
+        if isinstance(parameter.annotation, str):  # of a module that is not imported
+            return Any
         if parameter.annotation is not parameter.empty:
-            return typing.get_type_hints(maker)[binding.parameter]
+            return parameter.annotation
         if isinstance(parameter.default, bool | float):
             return type(parameter.default) | None
         return Any

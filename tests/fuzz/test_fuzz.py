@@ -21,7 +21,7 @@ import pytest
 
 from pdtla.training import configs
 
-NUM_CASES = int(os.environ.get("PDTLA_FUZZ_CASES", "40"))
+NUM_CASES = int(os.environ.get("PDTLA_FUZZ_CASES", "25"))
 SEED = int(os.environ.get("PDTLA_FUZZ_SEED", "0"))
 
 
