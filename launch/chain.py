@@ -87,7 +87,12 @@ class Chain:
         return results
 
     def evaluate(
-        self, run: str, name: str, files: Sequence[str] = (), **bindings: Any
+        self,
+        run: str,
+        name: str,
+        files: Sequence[str] = (),
+        decoder: str | None = None,
+        **bindings: Any,
     ) -> results_lib.Results:
         """Rolls a run's policy out, or returns the outcome of the last time.
 
@@ -95,6 +100,7 @@ class Chain:
           run: the finished run.
           name: of the outcome, in the run's workdir.
           files: gin files that replace parts of the run's configuration.
+          decoder: the run whose decoder a latent policy without one acts through.
           **bindings: macros that replace those of the run's configuration.
 
         Returns:
@@ -102,18 +108,23 @@ class Chain:
         """
         workdir = self.run(run)
         path = workdir / "evaluations" / f"{name}.json"
+        decoder_run = str(self.run(decoder)) if decoder else None
         settings = {
             "config": (workdir / "config.gin").read_text(),
             "files": list(files),
             "bindings": [f"{key} = {value!r}" for key, value in bindings.items()],
         }
+        if decoder_run:
+            settings["decoder"] = decoder_run
         if path.exists():
             stored = results_lib.read_json(path)
             if stored["settings"] == settings:
                 return stored["rollouts"]
         section = self._timed(
             f"{run}, {name}",
-            lambda: _evaluated(workdir, settings["files"], settings["bindings"]),
+            lambda: _evaluated(
+                workdir, settings["files"], settings["bindings"], decoder_run
+            ),
         )
         path.parent.mkdir(exist_ok=True)
         results_lib.write_json(path, {"settings": settings, "rollouts": section})
@@ -202,9 +213,14 @@ class Chain:
 
 
 def _evaluated(
-    workdir: pathlib.Path, files: list[str], bindings: list[str]
+    workdir: pathlib.Path,
+    files: list[str],
+    bindings: list[str],
+    decoder_run: str | None,
 ) -> results_lib.Results:
     run = trained_run.load_run(str(workdir), files, bindings)
+    if decoder_run:
+        run = trained_run.with_decoder(run, decoder_run)
     evaluator = trained_run.make_evaluator(run)
     evaluation = evaluator(run.stage, run.step)
     levels = evaluation.rollouts[evaluator.modes[0]].levels

@@ -12,21 +12,16 @@ import re
 import sys
 import time
 
-import gin
 import numpy as np
 from absl import app, flags, logging
 
 from launch import chain as chain_lib
-from launch import health_of_run
-from launch.commit import commit
-from pdtla import specs
+from launch import health_of_run, provenance
+from launch import references as references_lib
 from pdtla.analysis import files as files_lib
 from pdtla.analysis import health_report, report, summary
 from pdtla.analysis import results as results_lib
-from pdtla.environments import levels
 from pdtla.experts import default_expert
-from pdtla.rollouts import evaluator as evaluator_lib
-from pdtla.rollouts import trivial_policies, video
 from pdtla.training import configs
 
 _PRESET = flags.DEFINE_string(
@@ -107,52 +102,6 @@ def train_methods(chain: chain_lib.Chain, seed: int) -> dict[str, str]:
     return runs
 
 
-def evaluate_references(chain: chain_lib.Chain) -> dict[str, list[float]]:
-    """Returns of the trivial policies and of the expert on the evaluation levels."""
-    evaluator = chain.make(evaluator_lib.Evaluator, num_rollouts=_REFERENCE_ROLLOUTS)
-    settings = {"fingerprint": chain.source().fingerprint, "config": gin.config_str()}
-    path = chain.directory / "references.json"
-    if path.exists():
-        stored = results_lib.read_json(path)
-        if stored["settings"] == settings:
-            return stored["returns"]
-    start = time.monotonic()
-    env = evaluator.environment()
-    train = levels.training_levels()
-    constant, _ = trivial_policies.best_constant_action(
-        lambda: evaluator.make_env(
-            num_envs=64,
-            seed=1,
-            start_level=train.start_level,
-            num_levels=train.num_levels,
-        )
-    )
-    actions = np.asarray(chain.source().array(specs.ACTION))
-    policies = {
-        "random": trivial_policies.UniformRandom(env.action_spec),
-        "best_constant": trivial_policies.Constant(constant),
-        "action_marginal": trivial_policies.ActionMarginal.of_actions(
-            actions, env.action_spec.num_values
-        ),
-    }
-    mode = evaluator.modes[0]
-    found = {name: evaluator(policy) for name, policy in policies.items()}
-    found["expert"] = evaluator.evaluate_expert(
-        default_expert.default_expert(env.env_id)
-    )
-    returns = {
-        name: evaluation.rollouts[mode].returns.ravel().tolist()
-        for name, evaluation in found.items()
-    }
-    for name in ("random", "expert"):
-        video.write_gif(
-            chain.directory / f"{name}.gif", found[name].rollouts[mode].videos
-        )
-    chain.wall_seconds["references"] = time.monotonic() - start
-    results_lib.write_json(path, {"settings": settings, "returns": returns})
-    return returns
-
-
 def gather_returns(
     chain: chain_lib.Chain, runs: list[dict[str, str]], references: dict
 ) -> dict[str, list[np.ndarray]]:
@@ -215,7 +164,10 @@ def main(argv: list[str]) -> None:
     chain = chain_lib.Chain(preset, _DATA_DIR.value or f"data/{name}", output)
     start = time.monotonic()
     chain.build_dataset()
-    references = evaluate_references(chain)
+    episodes = references_lib.measure_with_trivial(
+        chain, default_expert.default_expert, num_rollouts=_REFERENCE_ROLLOUTS
+    )
+    references = {name: each["returns"] for name, each in episodes.items()}
     runs = [train_methods(chain, seed) for seed in seeds]
     health, figures = examine_latents(chain, runs[0]["lam"])
     source = chain.source()
@@ -230,8 +182,8 @@ def main(argv: list[str]) -> None:
         "runs": runs[0],
         "figures": figures,
         "videos": find_videos(chain, runs[0]),
-        "commit": commit(),
-        "command": f"python -m launch.quickstart {' '.join(sys.argv[1:])}".strip(),
+        "commit": provenance.commit(),
+        "command": provenance.command("quickstart"),
     }
     results_lib.write_json(output / "summary.json", content)
     report.write_report(content, output / "report.html", base_dir=output)

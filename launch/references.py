@@ -1,12 +1,22 @@
 """Episodes of players that learn nothing, to hold those of methods against."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import gin
+import numpy as np
+
 from launch import chain as chain_lib
+from pdtla import specs
 from pdtla.analysis import results as results_lib
 from pdtla.experts import expert as expert_lib
 from pdtla.rollouts import evaluator as evaluator_lib
+from pdtla.rollouts import trivial_policies, video
+
+RANDOM = "random"
+EXPERT = "expert"
+TRIVIAL = (RANDOM, "best_constant", "action_marginal")
 
 
 def measure(
@@ -27,16 +37,83 @@ def measure(
     if path.exists():
         return results_lib.read_json(path)
     evaluator = chain.make(evaluator_lib.Evaluator, macros=macros)
-    sections = {}
-    for name, player in players.items():
-        (episodes,) = evaluator.evaluate_expert(player).rollouts.values()
-        found = episodes.returns, episodes.levels, episodes.successes
-        fields = zip(("returns", "levels", "successes"), found, strict=True)
-        sections[name] = {
-            field: values.ravel().tolist()
-            for field, values in fields
-            if values is not None
-        }
+    sections = {
+        name: _section(evaluator.evaluate_expert(player))
+        for name, player in players.items()
+    }
     chain.directory.mkdir(parents=True, exist_ok=True)
     results_lib.write_json(path, sections)
     return sections
+
+
+def measure_with_trivial(
+    chain: chain_lib.Chain,
+    make_expert: Callable[[str], expert_lib.Expert],
+    source: Mapping[str, str] | None = None,
+    macros: Mapping[str, Any] | None = None,
+    **arguments: Any,
+) -> dict[str, results_lib.Results]:
+    """Plays the trivial policies and the expert, or reads what the last call stored.
+
+    The best constant is chosen on training levels, the marginal is of all actions of a
+    dataset. Videos of random actions and of the expert are left beside the results.
+
+    Args:
+      chain: the experiment.
+      make_expert: makes the expert of an environment.
+      source: macros of the dataset, other than the preset's.
+      macros: of the evaluation.
+      **arguments: of the evaluator.
+
+    Returns:
+      As `measure`, of `TRIVIAL` and `EXPERT`.
+    """
+    reader = chain.source(**(source or {}))
+    macros = dict(macros or {})
+    evaluator = chain.make(evaluator_lib.Evaluator, macros=macros, **arguments)
+    settings = {"fingerprint": reader.fingerprint, "config": gin.config_str()}
+    path = chain.directory / "references.json"
+    if path.exists():
+        stored = results_lib.read_json(path)
+        if stored.get("settings") == settings and "episodes" in stored:
+            return stored["episodes"]
+    start = time.monotonic()
+    env = evaluator.environment()
+    actions = np.asarray(reader.array(specs.ACTION))
+    training = evaluator.train_levels
+    constant, _ = trivial_policies.best_constant_action(
+        lambda: evaluator.make_env(
+            num_envs=64 if env.action_spec.is_discrete else 8,
+            seed=1,
+            start_level=training.start_level,
+            num_levels=training.num_levels,
+        ),
+        trivial_policies.constant_actions(env.action_spec, actions),
+    )
+    policies = (
+        trivial_policies.UniformRandom(env.action_spec),
+        trivial_policies.Constant(constant),
+        trivial_policies.action_marginal(env.action_spec, actions),
+    )
+    found = {
+        name: evaluator(policy) for name, policy in zip(TRIVIAL, policies, strict=True)
+    }
+    found[EXPERT] = evaluator.evaluate_expert(make_expert(env.env_id))
+    episodes = {name: _section(evaluation) for name, evaluation in found.items()}
+    for name in (RANDOM, EXPERT):
+        videos = found[name].rollouts[evaluator.modes[0]].videos
+        if videos:
+            video.write_gif(chain.directory / f"{name}.gif", videos)
+    chain.wall_seconds["references"] = time.monotonic() - start
+    chain.directory.mkdir(parents=True, exist_ok=True)
+    results_lib.write_json(path, {"settings": settings, "episodes": episodes})
+    return episodes
+
+
+def _section(evaluation: evaluator_lib.Evaluation) -> results_lib.Results:
+    (episodes,) = evaluation.rollouts.values()
+    found = episodes.returns, episodes.levels, episodes.successes
+    fields = zip(("returns", "levels", "successes"), found, strict=True)
+    return {
+        field: values.ravel().tolist() for field, values in fields if values is not None
+    }

@@ -8,6 +8,7 @@ import keras
 
 from pdtla import specs
 from pdtla import stage as stage_lib
+from pdtla.policies import latent_behavioral_cloning
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.training import checkpoints, configs, parameter_group
 from pdtla.training import train as train_lib
@@ -34,6 +35,30 @@ class Run(NamedTuple):
     def step(self) -> int:
         """The update that the weights come from."""
         return int(self.iterations.numpy())
+
+
+class Decoded(NamedTuple):
+    """A latent policy that acts through the decoder of another run.
+
+    Attributes:
+      stage: a latent policy.
+      decoder: its decoder.
+    """
+
+    stage: latent_behavioral_cloning.LatentBehavioralCloning
+    decoder: keras.layers.Layer
+
+    def policy(self, greedy: bool = True) -> stage_lib.Policy:
+        """The latent policy's."""
+        return self.stage.policy(greedy, self.decoder)
+
+
+def with_decoder(run: Run, decoder_run: str) -> Run:
+    """The run of a latent policy, acting through the decoder of another run."""
+    decoder = latent_behavioral_cloning.load_decoder(
+        decoder_run, run.stage.network.output_dim
+    )
+    return run._replace(stage=Decoded(run.stage, decoder))
 
 
 def load_run(run: str, files: list[str], bindings: list[str]) -> Run:

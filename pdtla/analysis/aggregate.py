@@ -119,7 +119,6 @@ def bootstrap_interval(
     Raises:
       ValueError: a stratum is empty or not one-dimensional.
     """
-    strata = [np.asarray(scores)] if isinstance(scores, np.ndarray) else list(scores)
     strata = _as_strata(scores)
     rng = np.random.default_rng(seed)
     if resample_strata:
@@ -170,6 +169,64 @@ def probability_of_improvement(x: Strata, y: Strata) -> float:
         difference = np.subtract.outer(a, b)
         wins.append(np.mean((difference > 0) + 0.5 * (difference == 0)))
     return float(np.mean(wins))
+
+
+def improvement_interval(
+    x: Strata,
+    y: Strata,
+    *,
+    confidence: float = 0.95,
+    num_resamples: int = 5000,
+    seed: int = 0,
+) -> Interval:
+    """`probability_of_improvement` with its interval by the stratified bootstrap.
+
+    The scores of x and of y are resampled independently within each stratum.
+    """
+    estimate = probability_of_improvement(x, y)
+    rng = np.random.default_rng(seed)
+    draws = np.zeros(num_resamples)
+    xs, ys = _as_strata(x), _as_strata(y)
+    for a, b in zip(xs, ys, strict=True):
+        a, b = (_resample(scores, num_resamples, rng) for scores in (a, b))
+        difference = a[:, :, None] - b[:, None, :]
+        wins = (difference > 0) + 0.5 * (difference == 0)
+        draws += wins.mean(axis=(1, 2)) / len(xs)
+    tail = 50.0 * (1.0 - confidence)
+    low, high = np.percentile(draws, [tail, 100.0 - tail])
+    return Interval(estimate, float(low), float(high))
+
+
+def performance_profile(
+    scores: Strata,
+    thresholds: np.ndarray,
+    *,
+    confidence: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share of the scores above each threshold, rliable's run-score distribution.
+
+    Args:
+      scores: the strata, each with the normalised scores of its runs.
+      thresholds: `[T]`.
+      confidence: probability that the intervals should cover.
+      num_resamples: of the runs within their strata.
+      seed: seed of the resampling.
+
+    Returns:
+      The shares and the ends of their pointwise intervals, `[T]` each.
+    """
+    strata = _as_strata(scores)
+    rng = np.random.default_rng(seed)
+
+    def shares(pooled: np.ndarray) -> np.ndarray:
+        return np.stack([(pooled > each).mean(axis=-1) for each in thresholds], -1)
+
+    draws = shares(pool([_resample(stratum, num_resamples, rng) for stratum in strata]))
+    tail = 50.0 * (1.0 - confidence)
+    low, high = np.percentile(draws, [tail, 100.0 - tail], axis=0)
+    return shares(pool(strata)), low, high
 
 
 def _as_strata(scores: Strata) -> list[np.ndarray]:

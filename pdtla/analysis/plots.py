@@ -247,6 +247,64 @@ def budget_curve(
     return _png(figure)
 
 
+def return_curves(
+    labels: Sequence[int],
+    curves: Mapping[str, Sequence[tuple[float, float, float]]],
+    *,
+    lines: Mapping[str, float],
+    y_label: str,
+) -> bytes:
+    """Returns over numbers of labels, one curve a method.
+
+    Args:
+      labels: where the points are.
+      curves: mean, low and high at each.
+      lines: labelled values to mark, such as those of policies without learning.
+      y_label: name of the axis.
+    """
+    figure = Figure(figsize=(8.4, 4.4))
+    axis = figure.subplots()
+    for color, (name, points) in zip(_COLORS, curves.items(), strict=False):
+        mean, low, high = np.asarray(points).T
+        axis.plot(labels, mean, color=color, marker="o", ms=3.5, lw=1.6, label=name)
+        axis.fill_between(labels, low, high, color=color, alpha=0.13, lw=0)
+    styles = ("--", ":", "-.", (0, (1, 3)), (0, (5, 1)))
+    for style, (name, value) in zip(styles, lines.items(), strict=False):
+        axis.axhline(value, color=_GREY, lw=1.2, ls=style, label=name)
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(labels, [f"{label}" for label in labels])
+    axis.minorticks_off()
+    axis.set_xlabel("action labels", fontsize=9)
+    axis.set_ylabel(y_label, fontsize=9)
+    axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _tidy(axis)
+    return _png(figure)
+
+
+def profiles(
+    scores: Sequence[float],
+    curves: Mapping[str, Sequence[tuple[float, float, float]]],
+) -> bytes:
+    """Performance profiles: the share of runs above each score, one curve a method.
+
+    Args:
+      scores: where the points are.
+      curves: share, low and high at each.
+    """
+    figure = Figure(figsize=(8.4, 3.4))
+    axis = figure.subplots()
+    for color, (name, points) in zip(_COLORS, curves.items(), strict=False):
+        share, low, high = np.asarray(points).T
+        axis.plot(scores, share, color=color, lw=1.6, label=name)
+        axis.fill_between(scores, low, high, color=color, alpha=0.13, lw=0)
+    axis.set_ylim(-0.02, 1.02)
+    axis.set_xlabel("score", fontsize=9)
+    axis.set_ylabel("share of runs above", fontsize=9)
+    axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _tidy(axis)
+    return _png(figure)
+
+
 def scatter(points: np.ndarray, actions: np.ndarray) -> bytes:
     """Points of a plane, coloured by their actions.
 

@@ -1,7 +1,6 @@
 """`LatentBehavioralCloning`: imitates latent actions, acts through a decoder."""
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from pdtla import specs
@@ -65,13 +64,17 @@ class LatentBehavioralCloning(Stage):
             modules["decoder"] = self.decoder
         return modules
 
-    def policy(self, greedy: bool = True) -> Policy | None:
-        if self.decoder is None:
+    def policy(
+        self, greedy: bool = True, decoder: keras.layers.Layer | None = None
+    ) -> Policy | None:
+        """See `Stage`; `decoder` replaces the stage's own."""
+        decoder = decoder or self.decoder
+        if decoder is None:
             return None
-        return FeedforwardPolicy(self._params, self.decoder.distribution, greedy)
-
-    def _params(self, observation: tf.Tensor) -> tf.Tensor:
-        return self.decoder(self.network(observation), observation)
+        params = lambda observation: decoder(  # noqa: E731
+            self.network(observation), observation
+        )
+        return FeedforwardPolicy(params, decoder.distribution, greedy)
 
 
 def load_decoder(run: str, latent_dim: int) -> keras.layers.Layer:

@@ -196,7 +196,12 @@ NUMBERS = {
 }
 
 
-SINGLE = sorted(path.stem for path in (GIN / "presets").glob("*.gin"))
+# Those of launch.label_budget name a folder of configurations.
+SINGLE = sorted(
+    path.stem
+    for path in (GIN / "presets").glob("*.gin")
+    if not path.stem.startswith("label_budget")
+)
 
 
 def test_every_published_size_has_one_for_a_cpu():
@@ -265,6 +270,7 @@ FEW = {
     [
         ("few_labels", "mujoco_dataset/hopper-expert"),
         ("few_labels_metaworld", "metaworld_dataset/reach"),
+        ("few_labels_procgen", "procgen_dataset"),
         ("prompting", "mujoco_dataset/halfcheetah-vel-expert"),
     ],
 )
