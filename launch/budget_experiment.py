@@ -72,29 +72,28 @@ class Experiment:
         self, found: dict[str, list[list[float]]], seeds: Sequence[int]
     ) -> dict[str, Any]:
         settings = self._settings
-        budget = label_budget.Budget(
-            labels=settings.labels,
-            returns={
-                method: np.array([found[f"{method} {n}"] for n in settings.labels])
-                for method in settings.methods
-            },
-            all_labels=np.array(found["bc_all"]),
-            trivial={name: np.array(found[name][0]) for name in references.TRIVIAL},
+        rows = [
+            {"method": method, "labels": number, "returns": found[f"{method} {number}"]}
+            for method in settings.methods
+            for number in settings.labels
+        ]
+        names = (*references.TRIVIAL, references.EXPERT, "bc_all")
+        others = {name: found[name] for name in names}
+        said = label_budget.summarize(
+            label_budget.of_rows(rows, others), settings.share
         )
+        said["rows"] = [
+            row | each for row, each in zip(said["rows"], rows, strict=True)
+        ]
         return {
             "experiment": self._name,
             "env_id": settings.env_id,
-            "preset": settings.preset,
             "pool": settings.pool,
             "outcome": self._family.outcome,
-            "seeds": list(seeds),
             "labels": list(settings.labels),
-            "command": provenance.command("label_budget"),
-            "commit": provenance.commit(),
-            "wall_seconds": sum(self._chain.wall_seconds.values()),
-            "expert": float(np.mean(found[references.EXPERT])),
-            **label_budget.summarize(budget, settings.share),
-            "episodes": found,
+            **provenance.of(self._chain, "label_budget", seeds),
+            "references": others,
+            **said,
         }
 
     def _write(self, summary: dict[str, Any]) -> None:

@@ -21,8 +21,8 @@ from absl import app, flags
 from launch import chain as chain_lib
 from launch import few_labels_family as family_lib
 from launch import few_labels_study as study_lib
-from launch import references
-from pdtla.analysis import aggregate, files
+from launch import few_labels_table, provenance, references
+from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.experts import random_expert
 from pdtla.training import configs
@@ -42,48 +42,6 @@ _OUTPUT = flags.DEFINE_string(
     "output", None, "Directory of the results, by default results/few_labels/<env_id>."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "data/few_labels", "Of the datasets.")
-
-
-def table(rows: list[dict], outcome: str = "returns") -> str:
-    """The rows as Markdown."""
-    digits = {"returns": 0, "successes": 2}[outcome]
-    show = lambda value: f"{value:.{digits}f}"  # noqa: E731
-    lines = [
-        f"| labels | method | seeds | {outcome} | 95% interval | IQM | score "
-        "| by seed |",
-        "|---|---|---:|---:|---|---:|---:|---|",
-    ]
-    for row in rows:
-        low, high = row["ci95"]
-        means = ", ".join(show(mean) for mean in row["seed_means"])
-        lines.append(
-            f"| {row['labels']} | `{row['method']}` | {len(row['seed_means'])} "
-            f"| {show(row['mean'])} | {show(low)} to {show(high)} | {show(row['iqm'])} "
-            f"| {row['score']:.2f} | {means} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def make_rows(returns: dict[tuple[str, str], list[np.ndarray]]) -> list[dict]:
-    """One row a method, scored as (return - random) / (bc on all labels - random)."""
-    random = np.mean(np.concatenate(returns["-", "random"]))
-    full = np.mean(np.concatenate(returns["all", "bc_all"]))
-    rows = []
-    for (labels, method), seeds in returns.items():
-        values = [np.asarray(seed, np.float64) for seed in seeds]
-        found = aggregate.bootstrap_interval(values)
-        rows.append(
-            {
-                "labels": labels,
-                "method": method,
-                "mean": found.estimate,
-                "iqm": aggregate.bootstrap_interval(values, aggregate.iqm).estimate,
-                "ci95": [found.low, found.high],
-                "score": float((found.estimate - random) / (full - random)),
-                "seed_means": [float(seed.mean()) for seed in values],
-            }
-        )
-    return rows
 
 
 def main(argv: list[str]) -> None:
@@ -108,8 +66,8 @@ def main(argv: list[str]) -> None:
     }
     found = references.measure(chain, players, ENV_ID=env_id)
     returns = {
-        ("-", "random"): [np.array(found["random"][family.outcome])],
-        ("all", "expert"): [np.array(found["expert"][family.outcome])],
+        ("-", "random"): [found["random"][family.outcome]],
+        ("all", "expert"): [found["expert"][family.outcome]],
     }
     for seed in _SEEDS.value:
         study = study_lib.Study(chain, env_id, int(seed))
@@ -117,13 +75,17 @@ def main(argv: list[str]) -> None:
         for method, each in plan:
             rollouts = study.run(method, each)
             key = (each.text if each else "all", method)
-            episodes = np.array(rollouts[family.outcome]).ravel()
+            episodes = np.ravel(rollouts[family.outcome]).tolist()
             returns.setdefault(key, []).append(episodes)
-        rows = make_rows(returns)
-        results_lib.write_json(
-            output / "summary.json", {"env_id": env_id, "rows": rows}
-        )
-        text = table(rows, family.outcome)
+        rows = few_labels_table.make_rows(returns)
+        summary = provenance.of(chain, "few_labels", _SEEDS.value) | {
+            "outcome": family.outcome,
+            "rows": [
+                row | {"returns": returns[row["labels"], row["method"]]} for row in rows
+            ],
+        }
+        results_lib.write_json(output / "summary.json", {"env_id": env_id} | summary)
+        text = few_labels_table.table(rows, family.outcome)
         files.write_atomically(output / "table.md", text.encode())
     sys.stdout.write(text)
 

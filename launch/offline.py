@@ -16,7 +16,7 @@ import numpy as np
 from absl import app, flags
 
 from launch import chain as chain_lib
-from launch import offline_table, references
+from launch import offline_table, provenance, references
 from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.datasets import mujoco_settings
@@ -107,7 +107,19 @@ def main(argv: list[str]) -> None:
                 episodes = study.returns(method, int(seed))
                 found.setdefault((mix, method), []).append(np.array(episodes))
             rows = offline_table.make_rows(found, random, expert)
-            summary = {"env_id": env_id, "rows": rows}
+            summary = provenance.of(chain, "offline", _SEEDS.value) | {
+                "env_id": env_id,
+                "rows": [
+                    row
+                    | {
+                        "returns": [
+                            np.ravel(seed).tolist()
+                            for seed in found[row["data"], row["method"]]
+                        ]
+                    }
+                    for row in rows
+                ],
+            }
             results_lib.write_json(output / "summary.json", summary)
             text = offline_table.table(rows)
             files.write_atomically(output / "table.md", text.encode())

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from absl import app, flags
 
 from launch import chain as chain_lib
-from launch import prompting_table, references
+from launch import prompting_table, provenance, references
 from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.experts import default_expert, expert, random_expert
@@ -214,7 +214,8 @@ def main(argv: list[str]) -> None:
     methods = _METHODS.value or list(known)
     if unknown := sorted(set(methods) - set(known)):
         raise configs.ConfigError(f"--methods are of {list(known)}, got {unknown}.")
-    labels = {name: method.labels for name, method in known.items()}
+    told = {"few": str(_NUM_LABELS.value)}
+    labels = {name: told.get(each.labels, each.labels) for name, each in known.items()}
     output = pathlib.Path(_OUTPUT.value)
     chain = chain_lib.Chain(_PRESET.value.rstrip("/"), _DATA_DIR.value, output)
     chain.build_dataset()
@@ -234,7 +235,21 @@ def main(argv: list[str]) -> None:
                 key = (name, prompts.name)
                 found.setdefault(key, []).append(prompting_table.Episodes.of(section))
         rows = prompting_table.make_rows(found, str(counts[-1]))
-        results_lib.write_json(output / "summary.json", {"rows": rows})
+        summary = provenance.of(chain, "prompting", _SEEDS.value) | {
+            "most": str(counts[-1]),
+            "rows": [
+                row
+                | {
+                    "told": labels.get(row["method"], "-"),
+                    "returns": [
+                        each.by_task().tolist()
+                        for each in found[row["method"], row["prompt"]]
+                    ],
+                }
+                for row in rows
+            ],
+        }
+        results_lib.write_json(output / "summary.json", summary)
         text = prompting_table.table(rows, labels)
         files.write_atomically(output / "table.md", text.encode())
     sys.stdout.write(text)

@@ -3,7 +3,10 @@
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import Any
 
+from launch import chain as chain_lib
 from pdtla.training import configs
 
 
@@ -23,3 +26,27 @@ def commit() -> str:
 def command(program: str) -> str:
     """The command line that called a program of `launch`."""
     return shlex.join(["python", "-m", f"launch.{program}", *sys.argv[1:]])
+
+
+def of(
+    chain: chain_lib.Chain, program: str, seeds: Sequence[int | str]
+) -> dict[str, Any]:
+    """What a summary says about how it was made.
+
+    Args:
+      chain: ran the stages.
+      program: of `launch`, which also names the kind of the summary.
+      seeds: of the training.
+
+    Returns:
+      `kind`, `command`, `preset`, `seeds`, `commit` and `wall_seconds` of all steps
+      together, the times of skipped ones included.
+    """
+    return {
+        "kind": program,
+        "command": command(program),
+        "preset": chain.preset,
+        "seeds": [int(seed) for seed in seeds],
+        "commit": commit(),
+        "wall_seconds": sum(chain.wall_seconds.values()),
+    }

@@ -171,19 +171,21 @@ def main(argv: list[str]) -> None:
     runs = [train_methods(chain, seed) for seed in seeds]
     health, figures = examine_latents(chain, runs[0]["lam"])
     source = chain.source()
-    rows = summary.method_rows(gather_returns(chain, runs, references), _LABELS)
+    returns = gather_returns(chain, runs, references)
+    rows = summary.method_rows(returns, _LABELS)
+    for row in rows:
+        row["returns"] = [seed.tolist() for seed in returns[row["method"]]]
     content = {
         "env_id": source.metadata["env_id"],
         "rows": rows,
         "health": health | decoder_health(chain, runs[0]),
+        **provenance.of(chain, "quickstart", seeds),
         "wall_seconds": chain.wall_seconds,
         "data": source.metadata
         | {"train_episodes": len(source.lengths), "train_steps": source.num_steps},
         "runs": runs[0],
         "figures": figures,
         "videos": find_videos(chain, runs[0]),
-        "commit": provenance.commit(),
-        "command": provenance.command("quickstart"),
     }
     results_lib.write_json(output / "summary.json", content)
     report.write_report(content, output / "report.html", base_dir=output)

@@ -26,13 +26,44 @@ class Budget(NamedTuple):
       labels: numbers of labels L, ascending.
       returns: for each method `[L, S, N]`, of N episodes of S seeds.
       all_labels: of cloning with all labels, `[S, N]`.
+      expert: mean return of the expert.
       trivial: of each policy without learning, `[N]`.
     """
 
     labels: Sequence[int]
     returns: Mapping[str, np.ndarray]
     all_labels: np.ndarray
+    expert: float
     trivial: Mapping[str, np.ndarray]
+
+
+def of_rows(
+    rows: Sequence[Mapping[str, Any]], references: Mapping[str, Sequence]
+) -> Budget:
+    """The episodes of stored rows, each with `method`, `labels` and `returns`.
+
+    Args:
+      rows: one for each method and number of labels, which are the same for all.
+      references: returns of `bc_all`, of the expert and of the policies without
+        learning, lists for each seed.
+    """
+    labels = sorted({row["labels"] for row in rows})
+    found = {(row["method"], row["labels"]): row["returns"] for row in rows}
+    methods = dict.fromkeys(row["method"] for row in rows)
+    return Budget(
+        labels=labels,
+        returns={
+            method: np.array([found[method, each] for each in labels])
+            for method in methods
+        },
+        all_labels=np.array(references["bc_all"]),
+        expert=float(np.mean(references["expert"])),
+        trivial={
+            name: np.ravel(returns)
+            for name, returns in references.items()
+            if name not in ("bc_all", "expert")
+        },
+    )
 
 
 def summarize(budget: Budget, share: float = 0.8, seed: int = 0) -> dict[str, Any]:
@@ -44,13 +75,13 @@ def summarize(budget: Budget, share: float = 0.8, seed: int = 0) -> dict[str, An
       seed: seed of the bootstrap.
 
     Returns:
-      `ground`, the best trivial policy; `trivial`, mean returns; `rows`, one a method
-      and number of labels, and `all_labels`; `improvement`, the probability that a run
-      of one method is better than one of the other with as many labels. Where cloning
-      with all labels is better than the ground also `needed`, the labels that each
-      method needs for the share, see `_needed`, and `profiles`, the share of runs above
-      a score. Improvement and profiles are rliable's, with numbers of labels as its
-      tasks and seeds as its runs.
+      `ground`, the best trivial policy; `trivial` and `expert`, mean returns; `rows`,
+      one a method and number of labels, and `all_labels`; `improvement`, the
+      probability that a run of one method is better than one of the other with as many
+      labels. Where cloning with all labels is better than the ground also `needed`, the
+      labels that each method needs for the share, see `_needed`, and `profiles`, the
+      share of runs above a score. Improvement and profiles are rliable's, with numbers
+      of labels as its tasks and seeds as its runs.
     """
     trivial = {name: float(np.mean(each)) for name, each in budget.trivial.items()}
     ground = max(trivial, key=trivial.__getitem__)
@@ -66,6 +97,7 @@ def summarize(budget: Budget, share: float = 0.8, seed: int = 0) -> dict[str, An
     found = {
         "ground": ground,
         "trivial": trivial,
+        "expert": budget.expert,
         "all_labels": _row("bc_all", None, budget.all_labels, ceiling, scale),
         "share": share,
         "rows": [

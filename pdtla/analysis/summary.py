@@ -124,6 +124,27 @@ def text_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def markdown_table(rows: Sequence[Row]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        "| method | labels | episodes | return, mean | 95% interval | IQM | normalised "
+        "| score |",
+        "|---|---:|---:|---:|---|---:|---:|---:|",
+    ]
+    for row in rows:
+        labels = "all" if row["labels"] is None else row["labels"]
+        low, high = row["ci95"]
+        normalized, score = (
+            f"{row[name]:.2f}" if name in row else ""
+            for name in ("normalized_mean", "score")
+        )
+        lines.append(
+            f"| `{row['method']}` | {labels} | {row['episodes']} | {row['mean']:.2f} "
+            f"| {low:.2f} to {high:.2f} | {row['iqm']:.2f} | {normalized} | {score} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def _row(method: str, strata: list, labels: int | None, seed: int) -> Row:
     interval = aggregate.bootstrap_interval(strata, seed=seed)
     row = {

@@ -1,5 +1,7 @@
 """Aggregates against SciPy, rliable's definitions and known distributions."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -116,3 +118,34 @@ def test_paired_difference_is_narrower_than_the_unpaired_one():
 def test_wrong_arguments(call):
     with pytest.raises(ValueError):
         call()
+
+
+def test_improvement_of_runs_drawn_anew():
+    """One task: the share of the 3 x 3 pairs of drawn runs that x wins, ties half."""
+    x, y = [0.0, 1.0, 2.0], [0.0, 1.0, 1.0]
+    found = aggregate.improvement_interval([np.array(x)], [np.array(y)])
+    assert found.estimate == pytest.approx((0.5 + 1 + 0.5 + 0.5 + 1 + 1 + 1) / 9)
+    drawn = itertools.product(itertools.product(x, repeat=3), repeat=1)
+    wins = [
+        np.mean([(a > b) + 0.5 * (a == b) for a in xs for b in ys])
+        for (xs,) in drawn
+        for ys in itertools.product(y, repeat=3)
+    ]
+    expected = np.quantile(wins, [0.025, 0.975])
+    np.testing.assert_allclose([found.low, found.high], expected, atol=0.06)
+
+
+def test_performance_profile_is_the_share_of_runs_above():
+    """Agarwal et al. 2021, equation 1: over tasks and runs alike."""
+    thresholds = np.array([0.0, 0.2, 0.95])
+    share, low, high = aggregate.performance_profile(list(RUNS.T), thresholds)
+    expected = [(RUNS > threshold).mean() for threshold in thresholds]
+    np.testing.assert_allclose(share, expected)
+    assert expected == [1.0, 9 / 12, 3 / 12]
+    assert low[0] == high[0] == 1.0
+    # Runs are drawn within their tasks, each a binomial of its share.
+    shares = (RUNS > 0.2).mean(axis=0)
+    deviation = np.sqrt(np.sum(3 * shares * (1 - shares))) / 12
+    assert low[1] == pytest.approx(share[1] - 1.96 * deviation, abs=1.5 / 12)
+    assert high[1] == pytest.approx(share[1] + 1.96 * deviation, abs=1.5 / 12)
+    assert low[1] < share[1] < high[1]

@@ -36,6 +36,7 @@ def budget(full=10.0, spread=0.0):
             "poor": curve((0.0, 2.0), (4.0, 4.0)),
         },
         all_labels=np.full((2, 3), full),
+        expert=20.0,
         trivial={"random": np.zeros(3), "constant": np.full(3, -1.0)},
     )
 

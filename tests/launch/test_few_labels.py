@@ -8,7 +8,7 @@ import commands
 import numpy as np
 import pytest
 
-from launch import few_labels
+from launch import few_labels_family, few_labels_study, few_labels_table
 from pdtla.analysis import results as results_lib
 from pdtla.training import configs
 
@@ -44,23 +44,26 @@ NUMBERS = {
 
 
 def test_labels_are_transitions_or_trajectories():
-    some = few_labels.parse_labels("medium:128", "walker2d")
-    assert some.dataset == "mujoco_dataset/walker2d-medium-random"
+    some = few_labels_study.parse_labels("medium:128", "walker2d")
+    assert some.pool == "medium" and some.numbers["joint"] == "lam_few"
     assert some.macros == some.joint == {"NUM_EXAMPLES": 128}
-    whole = few_labels.parse_labels("expert:5t", "walker2d")
-    assert whole.dataset == "mujoco_dataset/walker2d-steady"
+    whole = few_labels_study.parse_labels("expert:5t", "walker2d")
+    assert whole.pool == "expert" and whole.numbers["joint"] == "lam"
     assert whole.macros == {"NUM_EXAMPLES": -1, "NUM_TRAJS": 5}
     assert whole.joint == {"NUM_EXAMPLES": -1, "LABELLED_NUM_TRAJS": 5}
     for text in ("medium", "medium:0", "other:128", "medium:5x"):
         with pytest.raises(configs.ConfigError, match="like noisy:128 or expert:5t"):
-            few_labels.parse_labels(text, "walker2d")
+            few_labels_study.parse_labels(text, "walker2d")
 
 
 def test_labels_of_metaworld_come_from_the_noisy_script():
-    some = few_labels.parse_labels("noisy:128", "window-open")
-    assert some.dataset == "metaworld_dataset/window-open-noisy"
+    assert few_labels_study.parse_labels("noisy:128", "window-open").pool == "noisy"
+    family = few_labels_family.family_of("window-open")
+    assert (
+        family.dataset("noisy", "window-open") == "metaworld_dataset/window-open-noisy"
+    )
     with pytest.raises(configs.ConfigError, match="of expert, noisy; got 'medium:128'"):
-        few_labels.parse_labels("medium:128", "window-open")
+        few_labels_study.parse_labels("medium:128", "window-open")
 
 
 def test_scores_are_shares_of_cloning_with_all_labels():
@@ -69,13 +72,13 @@ def test_scores_are_shares_of_cloning_with_all_labels():
         ("all", "bc_all"): [np.array([100.0, 110.0]), np.array([110.0, 120.0])],
         ("medium:128", "vpt"): [np.array([50.0, 60.0]), np.array([70.0, 80.0])],
     }
-    rows = {row["method"]: row for row in few_labels.make_rows(returns)}
+    rows = {row["method"]: row for row in few_labels_table.make_rows(returns)}
     assert rows["random"]["score"] == 0.0 and rows["bc_all"]["score"] == 1.0
     vpt = rows["vpt"]
     assert vpt["score"] == pytest.approx((65 - 10) / (110 - 10))
     assert vpt["seed_means"] == [55.0, 75.0]
     assert vpt["ci95"][0] < 65 < vpt["ci95"][1]
-    lines = few_labels.table(list(rows.values())).splitlines()
+    lines = few_labels_table.table(list(rows.values())).splitlines()
     assert len(lines) == 5
     assert lines[4].startswith("| medium:128 | `vpt` | 2 | 65 |")
 
