@@ -222,6 +222,4 @@ def _evaluated(
     if decoder_run:
         run = trained_run.with_decoder(run, decoder_run)
     evaluator = trained_run.make_evaluator(run)
-    evaluation = evaluator(run.stage, run.step)
-    levels = evaluation.rollouts[evaluator.modes[0]].levels
-    return evaluator.section(evaluation) | {"levels": levels.tolist()}
+    return evaluator.section(evaluator(run.stage, run.step))

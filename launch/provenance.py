@@ -1,26 +1,12 @@
 """Which command and which version of the code made a result."""
 
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from launch import chain as chain_lib
-from pdtla.training import configs
-
-
-def commit() -> str:
-    """The commit of the repository, "-dirty" if files differ; "" without one."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=configs.REPOSITORY,
-    )
-    return done.stdout.strip()
+from launch import commit
 
 
 def command(program: str) -> str:
@@ -47,6 +33,6 @@ def of(
         "command": command(program),
         "preset": chain.preset,
         "seeds": [int(seed) for seed in seeds],
-        "commit": commit(),
+        "commit": commit.commit(),
         "wall_seconds": sum(chain.wall_seconds.values()),
     }

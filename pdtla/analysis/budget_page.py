@@ -19,7 +19,6 @@ _NAMES = {
     "la_bc_joint_zo": "the same, the decoder sees the observation",
     "lapo_plus": "the joint decoder's labels, then cloning (LAPO+)",
 }
-_DIGITS = {"returns": 1, "successes": 2}
 
 
 def write(summary: Mapping[str, Any], directory: str | os.PathLike) -> None:
@@ -41,7 +40,7 @@ def write(summary: Mapping[str, Any], directory: str | os.PathLike) -> None:
         names=_NAMES,
         grid=grid(summary),
         needed=_needed(summary),
-        digits=_DIGITS[summary["outcome"]],
+        digits=_digits(summary),
         pictures={
             name: page.data_uri(data, "image/png") for name, data in pictures.items()
         },
@@ -59,29 +58,32 @@ def grid(summary: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def text(summary: Mapping[str, Any]) -> str:
     """The curves and what they say, as Markdown."""
-    digits = _DIGITS[summary["outcome"]]
-    labels = summary["labels"]
+    digits = _digits(summary)
+    curves = grid(summary)
     lines = [
-        f"| {summary['outcome']} with labels | "
-        + " | ".join(str(label) for label in labels)
-        + " | labels for "
-        + f"{summary['share']:.0%} |",
-        "|---|" + "---:|" * (len(labels) + 1),
+        "| labels | " + " | ".join(f"`{method}`" for method in curves) + " |",
+        "|---:|" + "---:|" * len(curves),
     ]
-    needed = _needed(summary)
-    for method, rows in grid(summary).items():
+    for label, *rows in zip(summary["labels"], *curves.values(), strict=True):
         cells = [
             f"{row['mean']:.{digits}f} ({row['ci95_seeds'][0]:.{digits}f}, "
             f"{row['ci95_seeds'][1]:.{digits}f})"
             for row in rows
         ]
-        lines.append(
-            f"| `{method}` | " + " | ".join(cells) + f" | {needed.get(method, '')} |"
-        )
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    needed = _needed(summary)
+    if needed:
+        words = " | ".join(needed[method] for method in curves)
+        lines.append(f"| for {summary['share']:.0%} | {words} |")
     constants = {**summary["trivial"], "bc_all": summary["all_labels"]["mean"]}
     constants["expert"] = summary["expert"]
-    said = ", ".join(f"`{name}` {x:.{digits}f}" for name, x in constants.items())
+    said = ", ".join(f"`{name}` {x:z.{digits}f}" for name, x in constants.items())
     return "\n".join([*lines, "", f"{said}."]) + "\n"
+
+
+def _digits(summary: Mapping[str, Any]) -> int:
+    """Decimals that returns are worth."""
+    return 0 if abs(summary["all_labels"]["mean"]) >= 100 else 2
 
 
 def _needed(summary: Mapping[str, Any]) -> dict[str, str]:

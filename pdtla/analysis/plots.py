@@ -69,7 +69,10 @@ def learning_curves(panels: Mapping[str, Curves]) -> bytes:
     for axis, (title, curves) in zip(axes, panels.items(), strict=True):
         for label, (steps, values) in curves.items():
             color = _COLORS[labels.index(label) % 10]  # the same in every panel
-            axis.plot(steps, values, color=color, label=label, lw=1.6)
+            marker = "o" if len(steps) < 3 else None  # a line shows no single point
+            axis.plot(
+                steps, values, color=color, label=label, lw=1.6, marker=marker, ms=4
+            )
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("updates", fontsize=8)
         axis.legend(fontsize=7, frameon=False)

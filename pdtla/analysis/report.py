@@ -34,7 +34,7 @@ _HEALTH_NAMES = {
     "probe_mlp": "MLP probe for the action",
 }
 # Curves worth a panel where a run has them: title -> (split, scalar).
-_PANELS = {
+PANELS = {
     "held-out loss": ("heldout", "loss"),
     "held-out accuracy": ("heldout", "accuracy"),
     "held-out accuracy on labelled steps": ("heldout", "labelled_accuracy"),
@@ -113,13 +113,13 @@ def _curves(runs: Mapping[str, pathlib.Path]) -> str | None:
     panels: dict[str, dict] = {}
     for run, workdir in runs.items():
         for path in plots.metrics_files(workdir):
-            for title, (split, scalar) in _PANELS.items():
+            for title, (split, scalar) in PANELS.items():
                 curves = plots.read_metrics(path, split)
                 if scalar in curves:
                     panels.setdefault(title, {})[run] = curves[scalar]
     if not panels:
         return None
-    ordered = {title: panels[title] for title in _PANELS if title in panels}
+    ordered = {title: panels[title] for title in PANELS if title in panels}
     return page.data_uri(plots.learning_curves(ordered), "image/png")
 
 

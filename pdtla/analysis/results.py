@@ -121,6 +121,11 @@ def validate(results: Any, where: str = "results") -> None:
         _check_fields(rollouts, _ROLLOUT_FIELDS, f"{where}: rollouts")
 
 
+def flat(values: list) -> list[float]:
+    """Returns, lengths or levels of results, `[N, E]`, as one list."""
+    return np.ravel(values).tolist()
+
+
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Writes JSON atomically; NaN and infinities, which are no JSON, are refused.
 

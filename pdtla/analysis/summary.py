@@ -107,7 +107,7 @@ def text_table(rows: Sequence[Row]) -> str:
     """The rows as lines of text for a terminal."""
     lines = [
         f"{'method':<18}{'labels':>8}{'episodes':>10}{'mean':>9}{'IQM':>9}"
-        f"{'95% interval':>18}{'normalised':>12}{'score':>8}"
+        f"{'95% interval':>22}{'normalised':>12}{'score':>8}"
     ]
     for row in rows:
         labels = "all" if row["labels"] is None else row["labels"]
@@ -118,7 +118,7 @@ def text_table(rows: Sequence[Row]) -> str:
         )
         lines.append(
             f"{row['method']:<18}{labels:>8}{row['episodes']:>10}{row['mean']:>9.2f}"
-            f"{row['iqm']:>9.2f}{f'{low:.2f} to {high:.2f}':>18}{normalized:>12}"
+            f"{row['iqm']:>9.2f}{f'{low:.2f} to {high:.2f}':>22}{normalized:>12}"
             f"{score:>8}"
         )
     return "\n".join(lines)

@@ -180,12 +180,13 @@ class Evaluator:
         return policies
 
     def _summary(self, result: RolloutResult) -> results.Results:
-        return results.summarize_rollouts(
+        summary = results.summarize_rollouts(
             result.returns,
             result.lengths,
             successes=result.successes,
             reference=self.reference,
         )
+        return summary | {"levels": result.levels.tolist()}
 
     def _report(self, rollouts: dict[str, RolloutResult], step: int) -> Evaluation:
         scalars = {}

@@ -81,6 +81,24 @@ def find_usage(roots: Iterable[Callable[..., Any]]) -> Usage:
     return walk.usage
 
 
+def argument_settings(name: str) -> dict[str, str]:
+    """Every binding that the value of an argument reaches, as text.
+
+    Args:
+      name: of an argument that the current configuration binds without a scope.
+
+    Returns:
+      The values by their places as a command line writes them, references not
+      followed: what they lead to has places of its own.
+    """
+    walk = _Walk()
+    config = snapshot()
+    for binding, value in config.items():
+        if binding.parameter == name and not binding.scope:
+            walk._visit_value(value, (), (), binding)
+    return {str(binding): repr(config[binding]) for binding in walk.usage.used}
+
+
 def unused_macros(roots: Iterable[Callable[..., Any]]) -> frozenset[str]:
     """Names of the macros that do not reach the roots."""
     used = {binding.scope for binding in find_usage(roots).used}

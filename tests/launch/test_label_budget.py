@@ -126,7 +126,7 @@ def test_budget_is_measured_on_the_simulator(tmp_path):
     page = (out / "report.html").read_text()
     assert "lapo_plus" in page and page.count("data:image/png") >= 1
     assert (out / "curves.png").read_bytes()[:4] == b"\x89PNG"
-    assert "| `lapo_plus` |" in done.stdout
+    assert "| labels | `la_bc` | `lapo_plus` |" in done.stdout
     written = {path: path.stat().st_mtime_ns for path in out.rglob("results.json")}
     again = run("--gin.METHODS=lapo_plus")
     assert again.returncode == 0, again.stderr[-3000:]

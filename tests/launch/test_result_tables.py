@@ -171,8 +171,9 @@ def test_budget_and_other_kinds_are_shown():
         ],
     }
     text = result_tables.markdown(table)
-    assert re.search(r"\| `bc` \| 2\.8 \(.*\) \| 9\.8 \(.*\) \| 2\d \(.*\) \|", text)
-    assert "`random` 0.0, `bc_all` 10.8, `expert` 20.0." in text
+    assert re.search(r"^\| 8 \| 2\.75 \(.*\) \|$", text, re.MULTILINE)
+    assert re.search(r"^\| for 80% \| 2\d \(.*\) \|$", text, re.MULTILINE)
+    assert "`random` 0.00, `bc_all` 10.75, `expert` 20.00." in text
     quick = summary([]) | {
         "kind": "quickstart",
         "rows": [

@@ -1,0 +1,153 @@
+"""`ComparedRun`, a finished run as a comparison sees it."""
+
+import pathlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pdtla.analysis import results as results_lib
+from pdtla.training import bindings, configs, workdir
+
+# They name the runs before, whose names hold the seed.
+_OF_SEED = ("LOAD_LATENT_ACTIONS", "LAM_RUN", "IDM_RUN", "DECODER_RUN", "START_RUN")
+# What does not change how methods are measured; results tell the last two.
+_NO_EVALUATION = {"SEED", "DATA_DIR", "RECORD", "NUM_EVAL_ROLLOUTS", "EVAL_MODES"}
+
+
+class ComparedRun(NamedTuple):
+    """A finished run.
+
+    Attributes:
+      workdir: of the run.
+      results: of the run.
+      method: everything that makes the method, by its places in the configuration:
+        all but the seed.
+      evaluation: everything that makes the evaluation.
+    """
+
+    workdir: pathlib.Path
+    results: results_lib.Results
+    method: Mapping[str, str]
+    evaluation: Mapping[str, Any]
+
+
+def read(directory: str | pathlib.Path) -> ComparedRun:
+    """Reads a run.
+
+    Raises:
+      ConfigError: it is none, not finished, or was never rolled out.
+    """
+    path = pathlib.Path(directory)
+    config = path / workdir.CONFIG
+    if not config.is_file():
+        raise configs.ConfigError(f"{path} is not the workdir of a run: no config.gin.")
+    try:
+        results = results_lib.read_results(path / results_lib.FILE_NAME)
+    except (FileNotFoundError, ValueError) as error:
+        raise configs.ConfigError(
+            f"The run {path} is not finished: {configs.one_line(error)}"
+        ) from error
+    if "rollouts" not in results:
+        raise configs.ConfigError(
+            f"The run {path} was never rolled out: python -m launch.evaluate "
+            f"--run={path}."
+        )
+    configs.parse_gin([str(config)], [], roots=[], base_file=None)
+    return ComparedRun(
+        path,
+        results,
+        _method(results["seed"]),
+        _evaluation(results),
+    )
+
+
+def check_evaluations(runs: Sequence[ComparedRun]) -> None:
+    """Raises a `ConfigError` that names the first difference between evaluations."""
+    first = runs[0]
+    for other in runs[1:]:
+        found = differences([first.evaluation, other.evaluation])
+        for name, values in found.items():
+            a, b = (f"{value:.60}" for value in values)
+            raise configs.ConfigError(
+                f"{first.workdir} and {other.workdir} were evaluated differently: "
+                f"{name} is {a} and {b}; --allow_different_evaluation compares them "
+                "all the same."
+            )
+
+
+def differences(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The values that are not the same in all settings, as text, "-" for none."""
+    names = dict.fromkeys(name for each in settings for name in each)
+    found = {}
+    for name in sorted(names):
+        values = [str(each.get(name, "-")) for each in settings]
+        if len(set(values)) > 1:
+            found[name] = values
+    return found
+
+
+def by_method(runs: Iterable[ComparedRun]) -> list[list[ComparedRun]]:
+    """Runs that differ in nothing but their seeds, by their seeds.
+
+    Raises:
+      ConfigError: two runs of a method have one seed.
+    """
+    groups: dict[tuple, dict[int, ComparedRun]] = {}
+    for run in runs:
+        seeds = groups.setdefault(tuple(sorted(run.method.items())), {})
+        seed = run.results["seed"]
+        if seed in seeds:
+            raise configs.ConfigError(
+                f"{seeds[seed].workdir} and {run.workdir} are the same run: one "
+                f"configuration, seed {seed}."
+            )
+        seeds[seed] = run
+    return [[seeds[seed] for seed in sorted(seeds)] for seeds in groups.values()]
+
+
+def names(groups: Sequence[Sequence[ComparedRun]]) -> list[str]:
+    """A short name for each method: where its workdirs differ but for the seed."""
+    parts = [_parts(group[0]) for group in groups]
+    while min(map(len, parts)) > 1 and len({each[0] for each in parts}) == 1:
+        parts = [each[1:] for each in parts]
+    found = ["/".join(each) for each in parts]
+    return [
+        name if found.count(name) == 1 else f"{name} ({index + 1})"
+        for index, name in enumerate(found)
+    ]
+
+
+def _method(seed: int) -> dict[str, str]:
+    """The current configuration without its seed and what only reports."""
+    found = {}
+    for binding, value in bindings.snapshot().items():
+        name = str(binding)
+        if name in workdir.REPORTING_KNOBS | {"SEED", "DATA_DIR"}:
+            continue
+        text = repr(value)
+        if name in _OF_SEED:
+            text = re.sub(rf"(?<=[-_=]){seed}(?!\d)", "", text)
+        found[name] = text
+    return found
+
+
+def _evaluation(results: results_lib.Results) -> dict[str, Any]:
+    """How the run was rolled out, by its configuration and its results."""
+    found: dict[str, Any] = {
+        name: text
+        for name, text in bindings.argument_settings("evaluator").items()
+        if name not in _NO_EVALUATION and not name.endswith((".record", ".seed"))
+    }
+    rollouts = results["rollouts"]
+    found["ENV_ID"] = results["env_id"]
+    found["episodes"] = len(results_lib.flat(rollouts["returns"]))
+    for name in ("mode", "reference", "prompt"):
+        found[name] = rollouts.get(name)
+    return found
+
+
+def _parts(run: ComparedRun) -> list[str]:
+    """The parts of a workdir's path without what tells the seed, such as SEED=0."""
+    of_seed = rf"(^|[-_,/])(seed|SEED)?[-_=]?{run.results['seed']}(?=$|[-_,/])"
+    path = re.sub(of_seed, r"\1", str(run.workdir))
+    return [part for part in (each.strip(",-_") for each in path.split("/")) if part]
