@@ -15,6 +15,7 @@ _SMALLER = {
     "launch.build_dataset": ["--gin.NUM_TRAJS=40", "--gin.NUM_TEST_TRAJS=2"],
     "launch.train": ["--gin_file=gin/smoke.gin"],
     "launch.relabel": [],
+    "launch.export": [],
     "launch.evaluate": ["--num_rollouts=2"],
 }
 
