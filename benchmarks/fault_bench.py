@@ -37,7 +37,7 @@ _DATA = {
 }
 _SETTINGS = {"LOG_EVERY": 1, "NUM_EVALS": 1, "MAX_HELDOUT_BATCHES": 0}
 # Updates, and those between two checkpoints: seconds of either.
-_LENGTHS = {IMAGES: (60, 10), STATES: (150, 25)}
+_LENGTHS = {IMAGES: (150, 25), STATES: (150, 25)}
 _TIMEOUT = 1800.0  # seconds, for what should take ten
 
 

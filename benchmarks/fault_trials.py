@@ -124,7 +124,8 @@ def damaged_checkpoint(bench, directory, rng) -> Outcome:
 def flipped_shard(bench, directory, rng) -> Outcome:
     """A byte of a stored file is turned around while it is read again and again."""
     shutil.copytree(bench.data, directory / "data")
-    process, moment = _running(bench, directory, rng)
+    # Early enough that the rest of the run reads all files again.
+    process, moment = _running(bench, directory, rng, last=bench.updates // 3)
     shards = sorted((directory / "data").glob("*/*/*/*-train.tfrecord-*[0-9]"))
     path = shards[int(rng.integers(len(shards)))]
     position = int(rng.integers(path.stat().st_size))
@@ -201,10 +202,11 @@ def _running(
     directory: pathlib.Path,
     rng: np.random.Generator,
     first: int = 2,
+    last: int | None = None,
 ) -> tuple[WarmProcess, int]:
     """A run at a random moment, and the last update that it has reported by then."""
     run = directory / "run"
-    moment = int(rng.integers(first, bench.updates - bench.interval))
+    moment = int(rng.integers(first, last or bench.updates - bench.interval))
     process = bench.start(command(bench, directory), _log(directory))
     reached = lambda: fault_bench.last_reported(run) >= moment  # noqa: E731
     if not bench.wait_for(reached, process):
