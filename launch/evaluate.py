@@ -13,11 +13,13 @@ the run has finished; the same command goes on where it was stopped.
 """
 
 import pathlib
+import re
 
 from absl import app, flags, logging
 
 from launch import follow, trained_run
 from pdtla.analysis import results as results_lib
+from pdtla.policies import latent_behavioral_cloning
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.rollouts import video
 from pdtla.training import configs
@@ -35,6 +37,9 @@ _SEED = flags.DEFINE_integer("seed", None, "Seed of the levels and sampled actio
 _NAME = flags.DEFINE_string(
     "name", None, "Keep the outcome as evaluations/<name>.json instead."
 )
+_DECODER_RUN = flags.DEFINE_string(
+    "decoder_run", None, "Run whose action decoder a latent policy acts through."
+)
 _FOLLOW = flags.DEFINE_bool(
     "follow", False, "Evaluate every checkpoint of a run while it is being trained."
 )
@@ -49,6 +54,8 @@ def keep(run: str, name: str, section: results_lib.Results) -> None:
         "files": flags.FLAGS.gin_file,
         "bindings": flags.FLAGS.gin_bindings,
     }
+    if _DECODER_RUN.value:
+        settings["decoder"] = _DECODER_RUN.value
     path = workdir / "evaluations" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     results_lib.write_json(path, {"settings": settings, "rollouts": section})
@@ -88,6 +95,9 @@ def main(argv: list[str]) -> None:
             _RUN.value, flags.FLAGS.gin_file, flags.FLAGS.gin_bindings
         )
         run = trained_run.build_run(_RUN.value, settings)
+        _check_decoder(run)
+        if _DECODER_RUN.value:
+            run = trained_run.with_decoder(run, _DECODER_RUN.value)
         evaluator = _make_evaluator(run)
         if _FOLLOW.value:
             follower = follow.Follower(workdir, run, evaluator)
@@ -104,6 +114,17 @@ def main(argv: list[str]) -> None:
         raise configs.ConfigError(str(error)) from error
     finally:
         follower.close()
+
+
+def _check_decoder(run: trained_run.Run) -> None:
+    """A latent policy's own decoder is restored with it, whatever DECODER_RUN says."""
+    named = any(re.match(r"DECODER_RUN\s*=", each) for each in flags.FLAGS.gin_bindings)
+    of_latents = latent_behavioral_cloning.LatentBehavioralCloning
+    if named and isinstance(run.stage, of_latents):
+        raise configs.ConfigError(
+            "The decoder of a latent policy is restored with it; act through another "
+            "one by --decoder_run, not DECODER_RUN."
+        )
 
 
 def _make_evaluator(run: trained_run.Run) -> evaluator_lib.Evaluator:

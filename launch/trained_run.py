@@ -54,7 +54,17 @@ class Decoded(NamedTuple):
 
 
 def with_decoder(run: Run, decoder_run: str) -> Run:
-    """The run of a latent policy, acting through the decoder of another run."""
+    """The run of a latent policy, acting through the decoder of another run.
+
+    Raises:
+      ConfigError: its policy is no latent one.
+      ValueError: there is no such decoder, or it is of other latents.
+    """
+    if not isinstance(run.stage, latent_behavioral_cloning.LatentBehavioralCloning):
+        raise configs.ConfigError(
+            "--decoder_run is for a latent policy (la_bc), the run has a "
+            f"{type(run.stage).__name__}."
+        )
     decoder = latent_behavioral_cloning.load_decoder(
         decoder_run, run.stage.network.output_dim
     )

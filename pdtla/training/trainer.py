@@ -170,9 +170,10 @@ class Trainer:
         if num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
         start = self.step
-        totals, last, done, asked = self._run_loop(
-            iterator, tf.constant(num_steps), tf.constant(start)
-        )
+        with tf.profiler.experimental.Trace("updates", step_num=start, _r=1):
+            totals, last, done, asked = self._run_loop(
+                iterator, tf.constant(num_steps), tf.constant(start)
+            )
         self.stopped = bool(asked)
         last = last.numpy()
         if not np.all(np.isfinite(last[:_NUM_GUARDED])):

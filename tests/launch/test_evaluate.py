@@ -6,10 +6,12 @@ import pathlib
 import subprocess
 import sys
 
+import commands
 import gin
 import keras
 import numpy as np
 import pytest
+import tiny_runs
 from PIL import Image
 
 from launch import evaluate, follow, trained_run
@@ -126,6 +128,25 @@ def test_command_line(run):
         assert json.load(file)["rollouts"]["episodes"] == 3
     with open(f"{run}/results.json") as file:
         assert json.load(file)["rollouts"] == rollouts
+
+
+def test_a_latent_policy_acts_through_another_decoder(maze, lam, decoder, tmp_path):
+    run, own = tmp_path / "la_bc", f"DECODER_RUN = {str(decoder)!r}"
+    tiny_runs.train("la_bc", maze, run, "NUM_UPDATES = 2", "NUM_EVALS = 1", own)
+    evaluation = ["evaluate", f"--run={run}", "--num_rollouts=2"]
+    other, binding, no_latents = commands.run_all(
+        [
+            [*evaluation, "--name=other", f"--decoder_run={lam}"],
+            [*evaluation, f"--gin.DECODER_RUN={lam}"],
+            ["evaluate", f"--run={decoder}", f"--decoder_run={lam}"],
+        ]
+    )
+    assert other["status"] == 0, other
+    kept = results.read_json(run / "evaluations/other.json")
+    assert kept["settings"]["decoder"] == str(lam)
+    assert binding["status"] == no_latents["status"] == 2
+    assert "by --decoder_run, not DECODER_RUN" in binding["stderr"]
+    assert "the run has a ActionDecoder" in no_latents["stderr"]
 
 
 @pytest.mark.parametrize(
