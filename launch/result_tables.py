@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from launch import few_labels_table, offline_table, prompting_table
+from launch import ablation_table, few_labels_table, offline_table, prompting_table
 from pdtla.analysis import budget_page, label_budget, page, stored_table, summary
 from pdtla.training import configs
 
@@ -129,6 +129,11 @@ def _cells(stored: Mapping[str, Any]) -> str:
     return "\n".join(text) + "\n"
 
 
+def _ablations(stored: Mapping[str, Any]) -> str:
+    rows = ablation_table.make_rows(stored["rows"])
+    return ablation_table.table(rows, stored["base"], stored["outcome"])
+
+
 def _few_labels(stored: Mapping[str, Any]) -> str:
     returns = {(row["labels"], row["method"]): row["returns"] for row in stored["rows"]}
     rows = few_labels_table.make_rows(returns)
@@ -191,6 +196,7 @@ def _train_expert(stored: Mapping[str, Any]) -> str:
 
 _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     stored_table.CELLS: _cells,
+    "ablations": _ablations,
     "few_labels": _few_labels,
     "label_budget": _label_budget,
     "offline": _offline,

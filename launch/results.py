@@ -4,9 +4,9 @@ r"""Makes the tables of the documents from the stored results.
     python -m launch.results --store=offline_hopper --run=results/offline/hopper
 
 Every `docs/*.md.j2` becomes the document of its name; `table("NAME")` in it stands for
-`docs/results/NAME.json`. `--store` puts what a comparison (quickstart, few_labels,
-label_budget, offline, prompting) left in its directory there first. `--check` writes
-nothing and fails where a document is not what it would be made.
+`docs/results/NAME.json`. `--store` puts what a comparison (ablations, quickstart,
+few_labels, label_budget, offline, prompting) left in its directory there first.
+`--check` writes nothing and fails where a document is not what it would be made.
 """
 
 import pathlib

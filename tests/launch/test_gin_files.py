@@ -268,6 +268,7 @@ FEW = {
 @pytest.mark.parametrize(
     ("preset", "data"),
     [
+        ("ablations/halfcheetah", "mujoco_dataset/hopper-expert"),
         ("few_labels", "mujoco_dataset/hopper-expert"),
         ("few_labels_metaworld", "metaworld_dataset/reach"),
         ("few_labels_procgen", "procgen_dataset"),
@@ -278,7 +279,7 @@ def test_presets_of_comparisons_are_whole_configurations(preset, data):
     common = f"gin/presets/{preset}/common.gin"
     given = [f"DATASET_NAME = {data!r}", "ENV_ID = 'reach'"]
     for name in names(f"presets/{preset}"):
-        if name in ("common", "data"):
+        if name in ("ablations", "common", "data"):
             continue
         stage = f"gin/stages/{FEW[name.partition('_')[0]]}.gin"
         files = [common, stage, f"gin/presets/{preset}/{name}.gin"]
