@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_runs
 from google.protobuf import text_format
 from PIL import Image
 from tensorboard.backend.event_processing import event_accumulator
@@ -80,3 +81,10 @@ def test_what_has_no_health_is_refused(decoder, tmp_path):
         health_of_run.report(str(tmp_path), [], [])
     with pytest.raises(configs.ConfigError, match="has no module idm, vq, fdm"):
         health_of_run.report(str(decoder), [], [])
+
+
+def test_a_hierarchical_model_is_examined_too(maze, tmp_path):
+    tiny_runs.train("lam_hierarchical", maze, tmp_path / "run", "NUM_UPDATES = 2")
+    found = health_of_run.report(str(tmp_path / "run"), [], [], max_windows=100).report
+    assert tuple(found["items"]) == ITEMS
+    assert found["items"]["reconstruction"]["values"]["copy_frame_error"] > 0
