@@ -1,12 +1,14 @@
 """`AblationSettings`, what `launch.ablations` changes in a latent action model."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gin
 
 from launch import few_labels_family as family_lib
+from pdtla.latent_actions.labeller import LATENTS
 from pdtla.training import configs
 
 BASE = "base"
@@ -21,7 +23,10 @@ class Variant(NamedTuple):
       value: how.
       macros: of the model's run.
       files: gin files that its run reads last.
-      joint: whether the decoder is trained along with the model, not after it.
+      joint: whether a decoder is trained along with the model.
+      of: name of the variant whose model this is.
+      latent: what is imitated and decoded, "continuous" or "quantized".
+      decoder_after: whether a decoder is fitted on the latents afterwards.
     """
 
     factor: str
@@ -29,6 +34,14 @@ class Variant(NamedTuple):
     macros: Mapping[str, Any]
     files: Sequence[str]
     joint: bool
+    of: str
+    latent: str
+    decoder_after: bool
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return _name(self.factor, self.value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +53,9 @@ class AblationSettings:
       pool: where labels come from, of the family's pools.
       label_trajs: labelled trajectories.
       base: what the base has of each factor, beside its values in the table.
-      changes: for each factor its values, and for each value macros of the model's run
-        and, if need be, `files` and `joint` as in `Variant`.
+      changes: for each factor its values, and for each value what a `Variant` is made
+        of: macros of the model's run, `files` and `joint`; or `of`, [factor, value] of
+        the variant whose model it takes and whose `latent` then gets a decoder.
 
     Raises:
       ConfigError: a value is unknown or out of range.
@@ -63,6 +77,7 @@ class AblationSettings:
             raise configs.ConfigError(
                 f"label_trajs must be at least 1, got {self.label_trajs}."
             )
+        self.variants()
 
     def variants(self, only: Sequence[str] | None = None) -> list[Variant]:
         """The base and its variants.
@@ -78,11 +93,39 @@ class AblationSettings:
             raise configs.ConfigError(
                 f"--only is of {list(self.changes)}, got {unknown}."
             )
-        found = [_variant(BASE, "", {})]
+        chosen = [(BASE, "")]
         for factor, values in self.changes.items():
             if factor in only:
-                found += [_variant(factor, *each) for each in values.items()]
-        return found
+                chosen += [(factor, value) for value in values]
+        return [self._variant(*each) for each in chosen]
+
+    def _variant(self, factor: str, value: str) -> Variant:
+        """Raises a `ConfigError` if it takes the model of an unknown one."""
+        macros, of = dict(self._changes(factor, value)), (factor, value)
+        latent, after = macros.pop("latent", LATENTS[0]), "of" in macros
+        if after:
+            of = tuple(macros.pop("of"))
+            macros = dict(self._changes(*of)) | macros
+        if latent not in LATENTS:
+            raise configs.ConfigError(f"latent is one of {LATENTS}, got {latent!r}.")
+        files, joint = macros.pop("files", ()), macros.pop("joint", True)
+        return Variant(
+            factor=factor,
+            value=value,
+            macros=macros,
+            files=files,
+            joint=joint,
+            of=_name(*of),
+            latent=latent,
+            decoder_after=after or not joint,
+        )
+
+    def _changes(self, factor: str, value: str) -> Mapping[str, Any]:
+        if (factor, value) == (BASE, ""):
+            return {}
+        if value not in self.changes.get(factor, {}):
+            raise configs.ConfigError(f"There is no variant {factor!r}, {value!r}.")
+        return self.changes[factor][value]
 
 
 def read(preset: str) -> AblationSettings:
@@ -97,7 +140,5 @@ def read(preset: str) -> AblationSettings:
     return gin.get_configurable(AblationSettings)()
 
 
-def _variant(factor: str, value: str, changes: Mapping[str, Any]) -> Variant:
-    macros = dict(changes)
-    files, joint = macros.pop("files", ()), macros.pop("joint", True)
-    return Variant(factor, value, macros, files, joint)
+def _name(factor: str, value: str) -> str:
+    return "_".join(re.findall(r"\w+", f"{factor} {value}"))

@@ -1,6 +1,6 @@
 """`Study`, the runs of one seed of an ablation."""
 
-import re
+import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,11 +69,28 @@ class Study:
 
     def run(self, variant: ablation_settings.Variant) -> Outcome:
         """Model, latents, decoder and policy of a variant."""
-        words = re.findall(r"\w+", f"{variant.factor} {variant.value}")
-        name = f"{self._where}/{'_'.join(words)}"
+        name = f"{self._where}/{variant.name}"
+        model = decoder = f"{self._where}/{variant.of}/lam"
         latents = f"ablation-{name.replace('/', '-')}"
-        run = self._joint if variant.joint else self._two_stages
-        found, decoder = run(name, latents, variant)
+        heldout = self._train_model(model, variant)["heldout"]
+        self._relabel(latents, model, variant.latent, self._expert)
+        found = {key: heldout[key] for key in _HELDOUT if key in heldout}
+        if variant.decoder_after:
+            decoder = f"{name}/decoder"
+            self._relabel(latents, model, variant.latent, self._labelled)
+            fitted = self._train(
+                decoder,
+                "action_decoder",
+                "action_decoder",
+                DATASET_NAME=self._labelled,
+                NUM_TRAJS=self._settings.label_trajs,
+                NUM_EXAMPLES=-1,
+                LOAD_LATENT_ACTIONS=latents,
+            )
+            found["decoder_r2"] = fitted["heldout"]["action_r2"]
+        else:
+            found["decoder_r2"] = heldout["labelled_action_r2"]
+        # The policy sees the episodes that the model saw.
         data = {k: v for k, v in variant.macros.items() if k == "NUM_TRAJS"}
         policy = self._train(
             f"{name}/la_bc",
@@ -83,66 +100,44 @@ class Study:
             DECODER_RUN=str(self._chain.run(decoder)),
             **data,
         )
-        probed = self._probe(f"{name}/lam", latents)
+        probed = self._probe(model, latents, self._chain.run(name) / "probe.json")
         return Outcome(self._episodes(policy), found | probed)
 
-    def _joint(
-        self, name: str, latents: str, variant: ablation_settings.Variant
-    ) -> tuple[dict[str, float], str]:
-        """Returns what is known of model and decoder, and the decoder's run."""
-        model = self._train(
-            f"{name}/lam",
-            "lam_and_action_decoder",
+    def _train_model(
+        self, name: str, variant: ablation_settings.Variant
+    ) -> results_lib.Results:
+        labels = {
+            "LABELLED_DATASET_NAME": self._labelled,
+            "LABELLED_NUM_TRAJS": self._settings.label_trajs,
+            "NUM_EXAMPLES": -1,
+        }
+        return self._train(
+            name,
+            "lam_and_action_decoder" if variant.joint else "lam",
             "lam",
             files=variant.files,
-            LABELLED_DATASET_NAME=self._labelled,
-            LABELLED_NUM_TRAJS=self._settings.label_trajs,
-            NUM_EXAMPLES=-1,
+            **(labels if variant.joint else {}),
             **variant.macros,
         )
-        self._relabel(f"{name}/lam", latents, self._expert)
-        found = _heldout(model) | {"decoder_r2": model["heldout"]["labelled_action_r2"]}
-        return found, f"{name}/lam"
-
-    def _two_stages(
-        self, name: str, latents: str, variant: ablation_settings.Variant
-    ) -> tuple[dict[str, float], str]:
-        model = self._train(
-            f"{name}/lam", "lam", "lam", files=variant.files, **variant.macros
-        )
-        for dataset in dict.fromkeys((self._expert, self._labelled)):
-            self._relabel(f"{name}/lam", latents, dataset)
-        decoder = self._train(
-            f"{name}/decoder",
-            "action_decoder",
-            "action_decoder",
-            DATASET_NAME=self._labelled,
-            NUM_TRAJS=self._settings.label_trajs,
-            NUM_EXAMPLES=-1,
-            LOAD_LATENT_ACTIONS=latents,
-        )
-        found = _heldout(model) | {"decoder_r2": decoder["heldout"]["action_r2"]}
-        return found, f"{name}/decoder"
 
     def _train(
         self, name: str, stage: str, numbers: str, **bindings: Any
     ) -> results_lib.Results:
         return self._chain.train(name, stage, numbers, **(self._given | bindings))
 
-    def _relabel(self, run: str, latents: str, dataset: str) -> None:
-        self._chain.relabel(latents, run, DATASET_NAME=dataset)
+    def _relabel(self, latents: str, run: str, latent: str, dataset: str) -> None:
+        self._chain.relabel(latents, run, latent, DATASET_NAME=dataset)
 
     def _episodes(self, results: results_lib.Results) -> list[float]:
         outcomes = np.ravel(results["rollouts"][self._family.outcome])
         return outcomes.astype(float).tolist()
 
-    def _probe(self, run: str, latents: str) -> dict[str, float]:
+    def _probe(self, run: str, latents: str, path: pathlib.Path) -> dict[str, float]:
         """Fits the action on latents of other episodes than the model's held-out ones.
 
-        What was found is kept in the run.
+        What was found is kept.
         """
         workdir = self._chain.run(run)
-        path = workdir / "probe.json"
         if path.exists():
             return results_lib.read_json(path)
         settings = trained_run.read_settings(str(workdir), [], [])
@@ -163,11 +158,6 @@ class Study:
         }
         results_lib.write_json(path, found)
         return found
-
-
-def _heldout(results: results_lib.Results) -> dict[str, float]:
-    found = results["heldout"]
-    return {name: found[name] for name in _HELDOUT if name in found}
 
 
 def _some_steps(source: Any, trajectories: np.ndarray) -> np.ndarray:

@@ -131,17 +131,20 @@ class Chain:
         keras.backend.clear_session()
         return section
 
-    def relabel(self, name: str, run: str, **bindings: Any) -> pathlib.Path:
+    def relabel(
+        self, name: str, run: str, latent: str = "continuous", **bindings: Any
+    ) -> pathlib.Path:
         """Writes latents of this name with the modules of a run.
 
         Args:
           name: of the latents.
           run: the workdir whose modules label.
+          latent: "continuous" or "quantized", see `Labeller`.
           **bindings: macros that name another dataset than the preset's.
         """
         source = self.source(**bindings)
         with set_up.setting_up():
-            labeller = labeller_lib.Labeller(str(self.run(run)))
+            labeller = labeller_lib.Labeller(str(self.run(run)), latent=latent)
             label = lambda: relabel_lib.relabel(  # noqa: E731
                 source=source, labeller=labeller, name=name
             )

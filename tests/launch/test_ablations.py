@@ -10,6 +10,7 @@ from launch import ablation_settings, ablation_table, result_tables
 from pdtla.analysis import results as results_lib
 from pdtla.analysis import stored_table
 from pdtla.datasets import rlds_reader
+from pdtla.layers import module_io
 from pdtla.training import configs
 
 COMMON = """
@@ -48,6 +49,7 @@ ablation_settings.AblationSettings:
     changes = {
         "quantizer": {"vq": {"files": ("gin/vq/vq.gin",), "CODE_DIM": 2}},
         "joint": {"off": {"joint": False}},
+        "codes": {"vq": {"of": ("quantizer", "vq"), "latent": "quantized"}},
         "unlabelled": {"1": {"NUM_TRAJS": 1}},
     }
 """
@@ -95,14 +97,15 @@ def test_a_variant_is_held_against_cloning_of_its_own_seeds():
 def test_settings_of_the_repository_change_one_factor_at_a_time():
     settings = ablation_settings.read("gin/presets/ablations/halfcheetah")
     base, *others = settings.variants(["latent_dim", "joint"])
-    assert base == ("base", "", {}, (), True)
+    assert base == ("base", "", {}, (), True, "base", "continuous", False)
     assert [(v.factor, v.value) for v in others] == [
         ("joint", "off"),
         ("latent_dim", "2"),
         ("latent_dim", "6"),
         ("latent_dim", "32"),
     ]
-    assert others[0].macros == {} and not others[0].joint
+    assert others[0].macros == {} and not others[0].joint and others[0].decoder_after
+    assert others[0].of == others[0].name == "joint_off"
     assert others[1].macros == {"LATENT_DIM": 2} and others[1].joint
     assert set(settings.base) == set(settings.changes)
     with pytest.raises(configs.ConfigError, match="--only is of .* got .'latent'"):
@@ -113,15 +116,16 @@ def test_settings_of_the_repository_change_one_factor_at_a_time():
     ("changed", "message"),
     [
         ({"pool": "other"}, "pool is one of expert, medium, noisy, got 'other'"),
+        ({"changes": {"a": {"1": {"of": ("b", "2")}}}}, "no variant 'b', '2'"),
+        ({"changes": {"a": {"1": {"latent": "x"}}}}, "latent is one of .* got 'x'"),
         ({"label_trajs": 0}, "label_trajs must be at least 1, got 0"),
     ],
 )
 def test_settings_out_of_range_are_an_error(changed, message):
     given = {"env_id": "walker2d", "pool": "noisy", "label_trajs": 1}
+    given |= {"base": {}, "changes": {"context": {"1": {"CONTEXT_LEN": 1}}}}
     with pytest.raises(configs.ConfigError, match=message):
-        ablation_settings.AblationSettings(
-            **given | changed, base={}, changes={"context": {"1": {"CONTEXT_LEN": 1}}}
-        )
+        ablation_settings.AblationSettings(**given | changed)
 
 
 def test_variants_are_compared_on_the_simulator(tmp_path):
@@ -152,17 +156,19 @@ def test_variants_are_compared_on_the_simulator(tmp_path):
         ("base", ""),
         ("quantizer", "vq"),
         ("joint", "off"),
+        ("codes", "vq"),
         ("unlabelled", "1"),
     ]
-    names = ["base", "quantizer_vq", "joint_off", "unlabelled_1"]
+    names = ["base", "quantizer_vq", "joint_off", "codes_vq", "unlabelled_1"]
     for row, name in zip(table["rows"][2:], names, strict=True):
         run = out / "seed-0" / name
         policy = results_lib.read_results(run / "la_bc" / "results.json")
         assert row["returns"] == [np.ravel(policy["rollouts"]["returns"]).tolist()]
-        heldout = results_lib.read_results(run / "lam" / "results.json")["heldout"]
+        model = out / "seed-0" / ("quantizer_vq" if name == "codes_vq" else name)
+        heldout = results_lib.read_results(model / "lam" / "results.json")["heldout"]
         assert row["model"]["copy_frame_ratio"] == [heldout["copy_frame_ratio"]]
         assert row["model"]["probe_linear"][0] <= 1.0
-        assert ("perplexity" in row["model"]) == (name == "quantizer_vq")
+        assert ("perplexity" in row["model"]) == name.endswith("_vq")
     # The model and the policy see the same episode.
     for run in ("lam", "la_bc"):
         config = (out / "seed-0" / "unlabelled_1" / run / "config.gin").read_text()
@@ -170,7 +176,12 @@ def test_variants_are_compared_on_the_simulator(tmp_path):
     source = rlds_reader.RldsReader(
         dataset_name="mujoco_dataset/walker2d-steady", data_dir=str(data)
     )
-    latents = np.load(
-        source.directory / "latents/ablation-seed-0-base/train/latent_action.npy"
+    z, codes = (
+        np.load(source.directory / f"latents/ablation-seed-0-codes_vq/train/{name}.npy")
+        for name in ("latent_action", "latent_code")
     )
-    assert latents.shape == (source.num_steps, 2)
+    vq = module_io.load_module(out / "seed-0/quantizer_vq/lam/modules/vq")
+    there = codes[:, 0] >= 0
+    expected = np.asarray(vq.codes_to_latent(codes[there]))
+    assert np.allclose(z[there], expected, atol=1e-6) and there.sum() > 100
+    assert not (out / "seed-0" / "codes_vq" / "lam").exists()
