@@ -1,13 +1,12 @@
 """`report`, the health of a run's latent action model, for programs and tests."""
 
-import os
 import pathlib
 from typing import NamedTuple
 
-import gin
 import numpy as np
 import tensorflow as tf
 
+from launch import trained_run
 from pdtla import specs
 from pdtla.analysis import (
     health_figures,
@@ -23,8 +22,7 @@ from pdtla.datasets.latent_store import LatentStore
 from pdtla.datasets.window_dataset import WindowDataset
 from pdtla.latent_actions.labeller import LATENTS, Labeller
 from pdtla.layers import module_io
-from pdtla.training import configs, set_up
-from pdtla.training import train as train_lib
+from pdtla.training import set_up
 from pdtla.training.sinks.tensor_board import TensorBoard
 
 DIRECTORY = "health"  # within the run
@@ -68,19 +66,12 @@ def report(
       ConfigError: there is no such run, or it has no latent action model, or none of
         frames or states.
     """
-    config = os.path.join(run, "config.gin")
-    if not os.path.exists(config):
-        raise configs.ConfigError(f"There is no run in {run}: no config.gin.")
     fields = (specs.OBSERVATION, specs.ACTION)
-    configs.parse_gin(
-        [config, *files],
-        [f"FIELDS = {fields!r}", *bindings],
-        roots=[train_lib.train],
-        base_file=None,
+    settings = trained_run.read_settings(
+        run, files, [f"FIELDS = {fields!r}", *bindings]
     )
     with set_up.setting_up():
         model = _load_model(run)
-        settings = gin.get_bindings(train_lib.train)
         dataset = settings["dataset"]()
         windows = getattr(dataset, "unlabelled", dataset)
         fit, test = health_report.draw(model, windows, max_windows=max_windows)

@@ -1,15 +1,12 @@
 """`report`, the levels of a run's residual quantizer, for programs and tests."""
 
-import os
 import pathlib
 
-import gin
-
+from launch import trained_run
 from pdtla import specs
 from pdtla.analysis import level_report
 from pdtla.layers import module_io
-from pdtla.training import configs, set_up
-from pdtla.training import train as train_lib
+from pdtla.training import set_up
 
 
 def report(
@@ -27,15 +24,9 @@ def report(
     Raises:
       ConfigError: there is no such run, or it has no levels.
     """
-    config = os.path.join(run, "config.gin")
-    if not os.path.exists(config):
-        raise configs.ConfigError(f"There is no run in {run}: no config.gin.")
     fields = (specs.OBSERVATION, specs.ACTION)
-    configs.parse_gin(
-        [config, *files],
-        [f"FIELDS = {fields!r}", *bindings],
-        roots=[train_lib.train],
-        base_file=None,
+    settings = trained_run.read_settings(
+        run, files, [f"FIELDS = {fields!r}", *bindings]
     )
     with set_up.setting_up():
         folder = pathlib.Path(run) / "modules"
@@ -43,7 +34,7 @@ def report(
         if (folder / "skill").exists():
             names.append("skill")
         modules = {name: module_io.load_module(folder / name) for name in names}
-        windows = gin.get_bindings(train_lib.train)["dataset"]()
+        windows = settings["dataset"]()
         return level_report.level_report(
             modules,
             windows.heldout_batches(batch_size),
