@@ -52,9 +52,9 @@ class BudgetSettings:
     env_id: str
     preset: str
     pool: str
-    seeds: Sequence[int]
-    labels: Sequence[int]
-    methods: Sequence[str]
+    seeds: Sequence[int] | int
+    labels: Sequence[int] | int
+    methods: Sequence[str] | str
     share: float
     numbers: Mapping[str, str]
     few_labels: int

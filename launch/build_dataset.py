@@ -36,13 +36,14 @@ _NUM_WORKERS = flags.DEFINE_integer(
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace a dataset that was built with other settings."
 )
+_ENGINE = engine_flags.define()
 _BASE_FILE = "gin/data/build.gin"
 
 
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
-    options = engine_flags.beam_options()
+    options = _ENGINE.beam_options()
     if options is not None and _NUM_WORKERS.value:
         raise configs.ConfigError(
             "--num_workers is of --engine=local; Beam's runners have options of their "

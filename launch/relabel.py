@@ -27,6 +27,7 @@ _LATENT = flags.DEFINE_enum(
     "latent", "continuous", labeller_lib.LATENTS, "Which latent to store."
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 512, "Windows in a forward pass.")
+_ENGINE = engine_flags.define()
 
 
 def main(argv: list[str]) -> None:
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> None:
         roots=[rlds_reader.RldsReader],
         base_file=None,
     )
-    options = engine_flags.beam_options()
+    options = _ENGINE.beam_options()
     with set_up.setting_up():
         source = gin.get_configurable(rlds_reader.RldsReader)()
         labeller = labeller_lib.Labeller(_RUN.value, _DECODER_RUN.value, _LATENT.value)

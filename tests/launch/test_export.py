@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 import tiny_runs
 
-from launch import export, trained_run
+from launch import export_of_run, trained_run
 from pdtla.latent_actions.labeller import Labeller
 from pdtla.training import configs
 
@@ -131,9 +131,11 @@ def test_what_is_there_is_left_alone(exported, lam, tmp_path):
     target = exported / "exported/lam"
     before = (target / "export.json").stat().st_mtime_ns
     with pytest.raises(configs.ConfigError, match="--overwrite"):
-        export.export(str(lam), str(target))
+        export_of_run.export(str(lam), str(target))
     assert (target / "export.json").stat().st_mtime_ns == before
-    facts = export.export(str(lam), str(target), latent="quantized", overwrite=True)
+    facts = export_of_run.export(
+        str(lam), str(target), latent="quantized", overwrite=True
+    )
     assert facts["latent"] == "quantized"
     assert json.loads((target / "export.json").read_text()) == facts | {
         "window": facts["window"] | {"shape": [3, 64, 64, 3]}
@@ -141,7 +143,7 @@ def test_what_is_there_is_left_alone(exported, lam, tmp_path):
     assert sorted(p.name for p in target.parent.iterdir()) == ["la_bc", "lam", "skill"]
     (tmp_path / "mine").write_text("precious")
     with pytest.raises(configs.ConfigError, match="no earlier export"):
-        export.export(str(lam), str(tmp_path), overwrite=True)
+        export_of_run.export(str(lam), str(tmp_path), overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +158,6 @@ def test_what_is_there_is_left_alone(exported, lam, tmp_path):
 def test_wrong_input_is_one_line(runs, decoder, tmp_path, run, settings, message):
     run = str(decoder if run == "decoder" else runs / run)
     with pytest.raises(configs.ConfigError, match=message) as error:
-        export.export(run, str(tmp_path / "to"), **settings)
+        export_of_run.export(run, str(tmp_path / "to"), **settings)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())

@@ -78,6 +78,7 @@ def _saved(folder, layer, inputs):
 
 
 def test_programs_refuse_another_backend():
+    pytest.importorskip("jax")
     done = subprocess.run(
         [sys.executable, "-m", "launch.train", "--dry_run"],
         env=os.environ | {"PDTLA_KERAS_BACKEND": "jax"},
