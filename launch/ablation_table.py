@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pdtla.analysis import aggregate
+from pdtla.analysis import scored_returns
 
 Rows = list[dict[str, Any]]
 
@@ -35,7 +35,7 @@ def make_rows(measured: Sequence[Mapping[str, Any]]) -> Rows:
         factor "-", `RANDOM` and `FULL`.
 
     Returns:
-      The same, with `mean`, `ci95`, `score` and `seed_means`.
+      The same, with `mean`, `ci95`, `iqm`, `score` and `seed_means`.
     """
     references = {row["value"]: row for row in measured if row["factor"] == "-"}
     low = float(np.mean(references[RANDOM]["returns"]))
@@ -43,18 +43,8 @@ def make_rows(measured: Sequence[Mapping[str, Any]]) -> Rows:
     by_seed = dict(zip(full["seeds"], map(np.mean, full["returns"]), strict=True))
     rows = []
     for row in measured:
-        returns = [np.asarray(seed, np.float64) for seed in row["returns"]]
-        found = aggregate.bootstrap_interval(returns)
         high = float(np.mean([by_seed[seed] for seed in row["seeds"]]))
-        rows.append(
-            {
-                **row,
-                "mean": found.estimate,
-                "ci95": [found.low, found.high],
-                "score": (found.estimate - low) / (high - low),
-                "seed_means": [float(seed.mean()) for seed in returns],
-            }
-        )
+        rows.append({**row, **scored_returns.score(row["returns"], low, high)})
     return rows
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pdtla.analysis import aggregate
+from pdtla.analysis import scored_returns
 
 
 def table(rows: list[dict], outcome: str = "returns") -> str:
@@ -33,19 +33,7 @@ def make_rows(
     """One row a method, scored as (return - random) / (bc on all labels - random)."""
     random = np.mean(np.concatenate(returns["-", "random"]))
     full = np.mean(np.concatenate(returns["all", "bc_all"]))
-    rows = []
-    for (labels, method), seeds in returns.items():
-        values = [np.asarray(seed, np.float64) for seed in seeds]
-        found = aggregate.bootstrap_interval(values)
-        rows.append(
-            {
-                "labels": labels,
-                "method": method,
-                "mean": found.estimate,
-                "iqm": aggregate.bootstrap_interval(values, aggregate.iqm).estimate,
-                "ci95": [found.low, found.high],
-                "score": float((found.estimate - random) / (full - random)),
-                "seed_means": [float(seed.mean()) for seed in values],
-            }
-        )
-    return rows
+    return [
+        {"labels": labels, "method": method} | scored_returns.score(seeds, random, full)
+        for (labels, method), seeds in returns.items()
+    ]

@@ -2,29 +2,17 @@
 
 import numpy as np
 
-from pdtla.analysis import aggregate
+from pdtla.analysis import scored_returns
 
 
 def make_rows(
     found: dict[tuple[str, str], list[np.ndarray]], random: float, expert: float
 ) -> list[dict]:
     """One row a method, scored as (return - random) / (expert - random)."""
-    rows = []
-    for (mix, method), seeds in found.items():
-        seeds = [np.ravel(seed).astype(np.float64) for seed in seeds]
-        mean = aggregate.bootstrap_interval(seeds)
-        rows.append(
-            {
-                "data": mix,
-                "method": method,
-                "mean": mean.estimate,
-                "iqm": aggregate.bootstrap_interval(seeds, aggregate.iqm).estimate,
-                "ci95": [mean.low, mean.high],
-                "score": (mean.estimate - random) / (expert - random),
-                "seed_means": [float(seed.mean()) for seed in seeds],
-            }
-        )
-    return rows
+    return [
+        {"data": mix, "method": method} | scored_returns.score(seeds, random, expert)
+        for (mix, method), seeds in found.items()
+    ]
 
 
 def table(rows: list[dict]) -> str:
