@@ -1,5 +1,6 @@
 """`Follower`: evaluates the checkpoints of a run while another process trains it."""
 
+import collections
 import pathlib
 import signal
 import time
@@ -20,6 +21,7 @@ from pdtla.training.sinks.tensor_board import TensorBoard
 SPLIT = "rollouts"
 _POLL_SECONDS = 1.0
 _REMIND_SECONDS = 60.0
+_TRIES = 5  # a checkpoint may be listed before the last bytes of it are written
 _LATEST = "latest.json"
 
 
@@ -72,6 +74,7 @@ class Follower:
         self._directory = workdir / SPLIT
         self._held = workdir_lib.Workdir(self._directory)
         self._lost: set[int] = set()
+        self._failures = collections.Counter[int]()
         last = max(self.evaluated(), default=0)
         self._lines = JsonLines(self._directory, step=last)
         self._board = TensorBoard(workdir, step=last)
@@ -112,12 +115,14 @@ class Follower:
         except MismatchError:
             raise
         except ValueError as error:
+            self._failures[step] += 1
             time.sleep(_POLL_SECONDS)  # one that is being deleted goes file by file
-            self._lost.add(step)
-            if step in checkpoints.steps(self._run.checkpointer.directory):
-                logging.error("CHECKPOINT OF UPDATE %d SKIPPED: %s", step, error)
-            else:
+            if step not in checkpoints.steps(self._run.checkpointer.directory):
                 logging.warning("Update %d: deleted before it could be read.", step)
+                self._lost.add(step)
+            elif self._failures[step] == _TRIES:
+                logging.error("CHECKPOINT OF UPDATE %d SKIPPED: %s", step, error)
+                self._lost.add(step)
             return
         evaluation = self._evaluator(self._run.stage, step)
         section = self._evaluator.section(evaluation)

@@ -85,6 +85,7 @@ def test_beside_a_run(maze, tmp_path):
     status, stderr = ended(follower)
     assert status == 0, stderr[-2000:]
     assert "Waiting for the first checkpoint" in stderr
+    assert curve(workdir), stderr
     steps, values = curve(workdir)[SCALAR]
     assert steps == sorted(set(steps)) and set(steps) <= {2, 4, 6, 8}
     assert steps[-1] == 8
