@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from pdtla.environments import procgen
+from pdtla.environments import procgen, procgen_state
 from pdtla.experts import (
     bigfish_expert,
     checkpoint_expert,
@@ -64,6 +64,28 @@ def test_bigfish_expert_grows_and_random_does_not():
         env, constant_expert.ConstantExpert(procgen.NO_ACTION), episodes_per_slot=1
     )
     assert trivial.mean() < 5.0
+
+
+@pytest.mark.parametrize("one_frame", [False, True])
+def test_bigfish_expert_of_one_frame_goes_by_no_velocity(one_frame):
+    expert = bigfish_expert.BigfishExpert(one_frame=one_frame)
+    env = procgen.Procgen(env_id="bigfish", num_envs=8, seed=3)
+    agrees = []
+    for _ in range(60):
+        actions = expert.act(env, env.current())
+        for state, action in zip(env.get_state(), actions, strict=True):
+            entities = procgen_state.ProcgenState(state).entities.copy()
+            entities["vx"] *= 0.5
+            entities["vy"][0] = 0.3
+            agrees.append(expert._decide(entities) == action)
+        env.step(actions)
+    assert all(agrees) == one_frame
+
+
+def test_bigfish_expert_of_one_frame_grows():
+    env = procgen.Procgen(env_id="bigfish", num_envs=8, seed=3, max_episode_steps=300)
+    expert = bigfish_expert.BigfishExpert(one_frame=True, margin=0.5)
+    assert _returns(env, expert, episodes_per_slot=1).mean() > 10.0
 
 
 def test_clone_search_solves_coinrun_and_leaves_it_untouched():

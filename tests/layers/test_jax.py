@@ -41,9 +41,7 @@ def _under_jax(*command):
 def test_conformance(module):
     if backend.NAME == "jax":
         pytest.skip("These tests run the others under JAX.")
-    printed = _under_jax(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", module.__file__
-    )
+    printed = _under_jax("-m", "pytest", "-p", "no:cacheprovider", module.__file__)
     assert " passed" in printed
 
 
