@@ -1,5 +1,6 @@
 """Which command and which version of the code made a result."""
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,9 +10,16 @@ from launch import chain as chain_lib
 from launch import commit
 
 
+_PLACES = re.compile("--(data_dir|output)=")
+
+
 def command(program: str) -> str:
-    """The command line that called a program of `launch`."""
-    return shlex.join(["python", "-m", f"launch.{program}", *sys.argv[1:]])
+    """The command line that called a program of `launch`.
+
+    Where its files lay is left out: that is of one machine, and changes no result.
+    """
+    arguments = [each for each in sys.argv[1:] if not _PLACES.match(each)]
+    return shlex.join(["python", "-m", f"launch.{program}", *arguments])
 
 
 def of(

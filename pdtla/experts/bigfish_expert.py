@@ -37,12 +37,14 @@ class BigfishExpert(expert.Expert):
         margin: float = 0.25,
         dead_zone: float = 0.7,
         edge: float = 4.0,
+        prey: float = 0.97,
         one_frame: bool = False,
     ):
         self.horizon = horizon
         self.margin = margin
         self.dead_zone = dead_zone
         self.edge = edge
+        self.prey = prey
         self.one_frame = one_frame
         if one_frame:
             self.name = "bigfish_expert_one_frame"
@@ -62,7 +64,7 @@ class BigfishExpert(expert.Expert):
             agent, fish = agent.copy(), fish.copy()
             agent["vx"] = agent["vy"] = 0.0
             fish["vx"] = np.sign(fish["vx"]) * _FISH_SPEED
-        edible = fish["rx"] <= 0.97 * agent["rx"]
+        edible = fish["rx"] <= self.prey * agent["rx"]
         wanted = self._wanted_push(agent, fish[edible])
         touched = self._first_touch(agent, fish[~edible])
         # Safest first, then nearest to the wanted push; ties go to the lowest action.
