@@ -72,7 +72,8 @@ class RldsReader:
 
     Raises:
       FileNotFoundError: no such dataset or shard; says what there is.
-      ValueError: no such split or field, or a split without steps.
+      ValueError: no such split or field, a split without steps, or an episode that
+        by its `is_first` or `is_last` is several.
       OSError: a damaged shard, by its name.
     """
 
@@ -293,9 +294,25 @@ class RldsReader:
             disable=None,
         ):
             _note_episode(episode, index)
+            self._check_marks(episode, index["episode_ids"][-1])
             yield {self.key(field): episode[field] for field in fields}
         if None in index["level_seeds"]:
             index["level_seeds"] = None
+
+    def _check_marks(self, episode: dict, name: str) -> None:
+        """An episode that ends or begins within itself is several, wrongly stored."""
+        inside = {specs.IS_FIRST: slice(1, None), specs.IS_LAST: slice(None, -1)}
+        for field, steps in inside.items():
+            marks = episode.get(field)
+            if marks is None or marks.dtype != bool or marks.ndim != 1:
+                continue
+            found = np.flatnonzero(marks[steps])
+            if len(found):
+                raise ValueError(
+                    f"{self.directory}: episode {name!r} of split {self.split!r} has "
+                    f"{field} at step {found[0] + (field == specs.IS_FIRST)} of "
+                    f"{len(marks)}, which is within it; store each episode by itself."
+                )
 
     def _decode_episode(self, episode: dict, fields: tuple[str, ...]) -> dict:
         """Decodes a whole episode at once where the encoding allows."""

@@ -187,6 +187,17 @@ def test_dataset_without_steps(tmp_path):
         synthetic.reader(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("field", "marks", "step"), [("is_first", "is_last", 4), ("is_last", "is_first", 0)]
+)
+def test_episode_that_is_several_by_its_marks(tmp_path, field, marks, step):
+    synthetic.write(tmp_path, [1, 5, 8])
+    found = f"episode 'e1' of split 'train' has {field} at step {step} of 5"
+    for _ in range(2):  # nothing of the first attempt is kept
+        with pytest.raises(ValueError, match=found):
+            synthetic.reader(tmp_path, field_map={field: marks})
+
+
 @pytest.mark.parametrize("name", ["features.json", "dataset_info.json"])
 @pytest.mark.parametrize("content", [b"", b"{'a': ", b"\xff\x00"])
 def test_damaged_description_of_a_dataset(tmp_path, name, content):

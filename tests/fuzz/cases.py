@@ -225,6 +225,7 @@ _IMAGES = (
 )
 _LENGTHS = ((), (0,), (1,), (1, 1, 1), (0, 5, 5), (5,), (2, 2), (5, 0, 0), (1, 30))
 _NUMBERS = ("nan", "inf", "-inf", "1e38", "-1e30", "5", "-5", "0")
+_VALUED = ("observation", "action", "reward", "is_first", "is_last")
 
 
 @st.composite
@@ -255,7 +256,7 @@ def dataset(draw) -> Case:
     if "lengths" in wrong:
         made["lengths"] = draw(st.sampled_from(_LENGTHS))
     if "values" in wrong:
-        name = draw(st.sampled_from(("observation", "action", "reward", "is_first")))
+        name = draw(st.sampled_from(_VALUED))
         made["values"] = {name: draw(st.sampled_from(_NUMBERS))}
     if "harm" in wrong:
         files, harms = st.sampled_from(damage.FILES), st.sampled_from(damage.HARMS)
