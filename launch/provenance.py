@@ -9,7 +9,6 @@ from typing import Any
 from launch import chain as chain_lib
 from launch import commit
 
-
 _PLACES = re.compile("--(data_dir|output)=")
 
 
