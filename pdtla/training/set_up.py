@@ -13,7 +13,14 @@ from pdtla.training.config_error import ConfigError, one_line
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 _SLOTS = ("stage", "dataset", "evaluator")
-_POSITIVE = ("num_updates", "batch_size", "steps_per_loop", "num_evals", "log_every")
+_POSITIVE = (
+    "num_updates",
+    "batch_size",
+    "steps_per_loop",
+    "num_evals",
+    "log_every",
+    "keep_checkpoints",
+)
 _NATURAL = ("checkpoint_every",)
 
 

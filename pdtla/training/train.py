@@ -53,6 +53,7 @@ def train(
     max_heldout_batches: int = 50,
     log_every: int = 100,
     checkpoint_every: int = 1000,
+    keep_checkpoints: int = 2,
     steps_per_loop: int = 10,
     clip_norm: float | None = None,
     precision: str = "float32",
@@ -88,6 +89,7 @@ def train(
         where all data is trained on.
       log_every: updates between reports.
       checkpoint_every: updates between checkpoints, 0 for one at the end.
+      keep_checkpoints: number of checkpoints kept, the newest ones.
       steps_per_loop: updates in one call of the compiled loop.
       clip_norm: largest global norm of the gradient, None for no clipping.
       precision: `float32` or `mixed_bfloat16`.
@@ -129,6 +131,7 @@ def train(
                     "num_evals": num_evals,
                     "log_every": log_every,
                     "checkpoint_every": checkpoint_every,
+                    "keep_checkpoints": keep_checkpoints,
                 }
             )
             set_up.check_profile(profile, num_updates)
@@ -158,7 +161,10 @@ def train(
                 evaluator, run_eval_rollouts and cluster.is_chief, trainer.stage
             )
             checkpointer = checkpoints.Checkpointer(
-                directory.checkpoints, trainer.stage, trainer.optimizers
+                directory.checkpoints,
+                trainer.stage,
+                trainer.optimizers,
+                max_to_keep=keep_checkpoints,
             )
             _restore(checkpointer, trainer, cluster)
             batches = trainer.distribute(

@@ -14,7 +14,7 @@ CONFIG = "config.gin"
 _OPERATIVE_CONFIG = "operative_config.gin"
 _LOCK = ".lock"
 # What may differ when a run goes on: it changes what is reported, not what is learnt.
-REPORTING_KNOBS = frozenset({"LOG_EVERY", "CHECKPOINT_EVERY"})
+REPORTING_KNOBS = frozenset({"LOG_EVERY", "CHECKPOINT_EVERY", "KEEP_CHECKPOINTS"})
 
 
 class Workdir:

@@ -121,7 +121,8 @@ def test_other_configuration_in_the_same_workdir(tmp_path):
     run(tmp_path)
     with pytest.raises(configs.ConfigError, match="SEED was 0, is 1"):
         run(tmp_path, "SEED = 1")
-    run(tmp_path, "LOG_EVERY = 1", "CHECKPOINT_EVERY = 1")  # reports may differ
+    may_differ = ("LOG_EVERY = 1", "CHECKPOINT_EVERY = 1", "KEEP_CHECKPOINTS = 3")
+    run(tmp_path, *may_differ)
 
 
 def test_seed_determines_the_run(tmp_path):
@@ -264,6 +265,7 @@ def test_no_rollouts_unless_asked_for(tmp_path):
         ),
         ({"log_every": 0}, "log_every must be an integer of at least 1"),
         ({"checkpoint_every": -1}, "checkpoint_every must be an integer of at least 0"),
+        ({"keep_checkpoints": 0}, "keep_checkpoints must be an integer of at least 1"),
     ],
 )
 def test_wrong_arguments_stop_before_any_work(tmp_path, changes, message):
