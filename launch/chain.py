@@ -12,6 +12,7 @@ from absl import logging
 from launch import trained_run
 from pdtla.analysis import results as results_lib
 from pdtla.datasets import build, rlds_reader, window_dataset
+from pdtla.experts import expert as expert_lib
 from pdtla.latent_actions import labeller as labeller_lib
 from pdtla.latent_actions import relabel as relabel_lib
 from pdtla.training import configs, set_up
@@ -54,6 +55,17 @@ class Chain:
         make = gin.get_configurable(build.build)
         with set_up.setting_up():
             return self._timed(name, make)
+
+    def player(self) -> expert_lib.Expert | None:
+        """Who plays the preset's dataset; None for the best there is."""
+        self._parse(
+            [f"{self.preset}/data.gin"],
+            {"DATA_DIR": self.data_dir},
+            [build.build],
+            base_file="gin/data/build.gin",
+        )
+        with set_up.setting_up():
+            return gin.get_bindings(build.build)["expert"]
 
     def train(
         self,

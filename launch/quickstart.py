@@ -165,7 +165,9 @@ def main(argv: list[str]) -> None:
     start = time.monotonic()
     chain.build_dataset()
     episodes = references_lib.measure_with_trivial(
-        chain, default_expert.default_expert, num_rollouts=_REFERENCE_ROLLOUTS
+        chain,
+        lambda env_id: chain.player() or default_expert.default_expert(env_id),
+        num_rollouts=_REFERENCE_ROLLOUTS,
     )
     references = {name: each["returns"] for name, each in episodes.items()}
     runs = [train_methods(chain, seed) for seed in seeds]

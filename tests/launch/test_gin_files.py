@@ -186,7 +186,7 @@ def test_slot_swaps_in(file):
     assert len(convolutions) == (15 if reads_pixels else 0)
 
 
-PRESETS = ("quickstart", "smoke")
+PRESETS = ("bigfish", "bigfish_gpu", "quickstart", "smoke")
 NUMBERS = {
     "action_decoder": ["action_decoder"],
     "lam": ["lam", "lam_and_action_decoder"],
@@ -252,7 +252,8 @@ def test_preset_is_a_whole_configuration(preset):
         roots=[build.build],
         base_file="gin/data/build.gin",
     )
-    assert gin.query_parameter("ENV_ID/gin.macro.value") == "maze"
+    game = "bigfish" if preset.startswith("bigfish") else "maze"
+    assert gin.query_parameter("ENV_ID/gin.macro.value") == game
 
 
 # The first word of a file's name: the stage that it has numbers for.
