@@ -9,7 +9,8 @@ variant's latents are imitated and decoded, its policy rolled out on the same un
 levels. A step whose result is up to date is skipped, so the same command goes on where
 it stopped.
 
-Writes `summary.json` and `table.md` to the output directory after every variant.
+Writes `summary.json` and `table.md` to the output directory after every variant; with
+`--only` to a directory in it that is named after the factors, beside those of others.
 """
 
 import pathlib
@@ -64,6 +65,7 @@ def main(argv: list[str]) -> None:
     output = pathlib.Path(
         _OUTPUT.value or f"results/ablations/{pathlib.Path(preset).name}"
     )
+    told = output / "-".join(sorted(_ONLY.value)) if _ONLY.value else output
     family = family_lib.family_of(settings.env_id)
     chain = chain_lib.Chain(preset, _DATA_DIR.value, output)
     for pool in dict.fromkeys((family_lib.EXPERT, settings.pool)):
@@ -96,9 +98,9 @@ def main(argv: list[str]) -> None:
                 "outcome": family.outcome,
                 "rows": rows,
             }
-            results_lib.write_json(output / "summary.json", summary)
+            results_lib.write_json(told / "summary.json", summary)
             text = ablation_table.table(rows, settings.base, family.outcome)
-            files.write_atomically(output / "table.md", text.encode())
+            files.write_atomically(told / "table.md", text.encode())
     sys.stdout.write(text)
 
 

@@ -136,16 +136,20 @@ def test_variants_are_compared_on_the_simulator(tmp_path):
         (preset / f"{name}.gin").write_text(text)
     out, data = tmp_path / "out", tmp_path / "data"
     given = [f"--preset={preset}", f"--output={out}", f"--data_dir={data}"]
-    wrong, absent, done = commands.run_all(
+    wrong, absent, done, part = commands.run_all(
         [
             ["ablations", *given, "--seeds=0,x"],
             ["ablations", *given, "--only=latent_dim"],
             ["ablations", *given],
+            ["ablations", *given, "--only=joint"],
         ]
     )
     assert wrong["status"] == 2 and "--seeds are different numbers" in wrong["stderr"]
     assert absent["status"] == 2 and "--only is of ['quantizer'" in absent["stderr"]
     assert done["status"] == 0, done["stderr"][-3000:]
+    assert part["status"] == 0, part["stderr"][-3000:]
+    some = json.loads((out / "joint/summary.json").read_text())["rows"]
+    assert {row["factor"] for row in some} == {"-", "base", "joint"}
     # What is written there is what a document shows.
     table = stored_table.of_summary(json.loads((out / "summary.json").read_text()))
     assert result_tables.markdown(table) == (out / "table.md").read_text()
