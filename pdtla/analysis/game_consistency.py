@@ -6,8 +6,8 @@ import numpy as np
 
 from pdtla.analysis import health_item
 from pdtla.analysis.action_probe import ActionProbe
-from pdtla.analysis.health_checks import Examined
 from pdtla.analysis.health_item import HealthItem
+from pdtla.analysis.latent_sample import Examined
 
 
 def check_games(

@@ -1,6 +1,7 @@
 """`HealthItem`: one question about a latent action model, and its answer."""
 
 import dataclasses
+import math
 
 GOOD, DOUBTFUL, BROKEN = "good", "doubtful", "broken"
 VERDICTS = (GOOD, DOUBTFUL, BROKEN)
@@ -39,3 +40,8 @@ def grade(value: float, *, broken: float, good: float) -> str:
 def worst(verdicts: list[str]) -> str:
     """The worst of some verdicts."""
     return max(verdicts, key=VERDICTS.index)
+
+
+def margin(number: int) -> float:
+    """Two standard errors of the difference of two accuracies of so many, at most."""
+    return 2.0 * math.sqrt(0.5 / number)

@@ -10,12 +10,12 @@ from pdtla.analysis import (
     game_consistency,
     health_checks,
     health_item,
+    label_leak,
     latent_sample,
 )
 from pdtla.analysis.action_probe import ActionProbe
-from pdtla.analysis.health_checks import Examined
 from pdtla.analysis.latent_model import LatentModel
-from pdtla.analysis.latent_sample import LatentSample
+from pdtla.analysis.latent_sample import Examined, LatentSample
 from pdtla.datasets.window_dataset import WindowDataset
 
 Report = dict[str, Any]
@@ -96,7 +96,7 @@ def examine(
         health_checks.check_background(fit, test),
         health_checks.check_shift(fit, test, probe),
         health_checks.check_budget(fit, test, probe),
-        health_checks.check_leak(fit, test, probe, sets),
+        label_leak.check_leak(fit, test, probe, sets),
         game_consistency.check_games(fit, test, probe, games),
     ]
     return [item for item in items if item is not None]

@@ -1,6 +1,7 @@
 """`LatentSample`: what a latent action model makes of some transitions."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -49,6 +50,18 @@ class LatentSample:
 
     def __len__(self) -> int:
         return len(self.bases)
+
+
+class Examined(NamedTuple):
+    """A sample and the latents of it that are examined, float `[N, D]`."""
+
+    sample: LatentSample
+    latents: np.ndarray
+
+    @property
+    def action(self) -> np.ndarray:
+        """a_t."""
+        return self.sample.actions[0]
 
 
 def sample(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pdtla.analysis import game_consistency, health_checks, latent_sample
+from pdtla.analysis import game_consistency, latent_sample
 from pdtla.analysis.action_probe import ActionProbe
 
 ACTIONS = 4
@@ -30,7 +30,7 @@ def examined(shift, seed, games=2):
         actions={0: action},
         known={},
     )
-    return health_checks.Examined(sample, sample.inferred)
+    return latent_sample.Examined(sample, sample.inferred)
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0, "good"), (1, "broken")])
