@@ -79,4 +79,7 @@ def finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
         tf.data.experimental.AutoShardPolicy.DATA
     )
     options.deterministic = True
+    # Rewriting the graph of a pipeline copies the arrays that it reads, each time it is
+    # iterated over: fields mapped from disk would all be in memory, several times.
+    options.experimental_optimization.apply_default_optimizations = False
     return dataset.with_options(options).prefetch(2)
