@@ -73,6 +73,11 @@ class ArraySpec:
         """Whether the last three axes are those of a uint8 image."""
         return self.dtype == "uint8" and len(self.shape) >= 3
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of one array."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
     def with_time(self, steps: int) -> "ArraySpec":
         """The spec of `steps` such arrays in a row, time first."""
         return dataclasses.replace(self, shape=(steps, *self.shape))

@@ -107,9 +107,7 @@ class ImportedDataset:
         returns: list[float],
     ) -> Iterator[tuple[int, collect.Episode]]:
         """Yields episodes until a file is full, notes their returns."""
-        size = int(np.prod(self.observation.shape, dtype=np.int64))
-        size *= np.dtype(self.observation.dtype).itemsize
-        room = min(_SHARD_STEPS, _SHARD_BYTES // size)
+        room = min(_SHARD_STEPS, _SHARD_BYTES // self.observation.num_bytes)
         number, episode = first
         while True:
             returns.append(episode.episode_return)

@@ -175,12 +175,16 @@ class WindowDataset:
         """Windows of the held-out trajectories."""
         return len(self._heldout_bases)
 
+    @property
+    def _window_bytes(self) -> int:
+        return sum(spec.num_bytes for spec in self.element_spec.values())
+
     @functools.cached_property
     def streamed_fields(self) -> tuple[str, ...]:
         """The image fields, if a step's size times all steps exceeds the budget."""
         if not self.source.streams:
             return ()
-        size = sum(map(_num_bytes, self.element_spec.values())) / self._kind.length
+        size = self._window_bytes / self._kind.length
         if size * self.source.num_steps <= self._memory_budget_gib * 2**30:
             return ()
         return tuple(f for f, spec in self.element_spec.items() if spec.is_image)
@@ -356,7 +360,6 @@ class WindowDataset:
     def _stream(
         self, bases: np.ndarray, bounds: np.ndarray
     ) -> window_stream.WindowStream:
-        window_bytes = sum(map(_num_bytes, self.element_spec.values()))
         return window_stream.WindowStream(
             source=self.source,
             kind=self._kind,
@@ -365,7 +368,7 @@ class WindowDataset:
             bases=bases,
             bounds=bounds,
             # Half of the budget: episodes and batches on their way need room as well.
-            buffer_windows=int(self._memory_budget_gib * 2**29 / window_bytes),
+            buffer_windows=int(self._memory_budget_gib * 2**29 / self._window_bytes),
         )
 
     def _bases(
@@ -406,7 +409,3 @@ class WindowDataset:
         settings["latents"] = self._store.fingerprint if self._store else None
         settings["streamed"] = self.streamed_fields
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def _num_bytes(spec: specs.ArraySpec) -> int:
-    return int(np.prod(spec.shape, dtype=np.int64)) * np.dtype(spec.dtype).itemsize
