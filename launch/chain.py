@@ -46,24 +46,14 @@ class Chain:
 
     def build_dataset(self, name: str = "dataset", **bindings: Any) -> pathlib.Path:
         """Builds the dataset, or one that these macros change, unless it is there."""
-        self._parse(
-            [f"{self.preset}/data.gin"],
-            {"DATA_DIR": self.data_dir} | bindings,
-            [build.build],
-            base_file="gin/data/build.gin",
-        )
+        self._parse_data(bindings)
         make = gin.get_configurable(build.build)
         with set_up.setting_up():
             return self._timed(name, make)
 
     def player(self) -> expert_lib.Expert | None:
         """Who plays the preset's dataset; None for the best there is."""
-        self._parse(
-            [f"{self.preset}/data.gin"],
-            {"DATA_DIR": self.data_dir},
-            [build.build],
-            base_file="gin/data/build.gin",
-        )
+        self._parse_data({})
         with set_up.setting_up():
             return gin.get_bindings(build.build)["expert"]
 
@@ -190,6 +180,14 @@ class Chain:
     def run(self, name: str) -> pathlib.Path:
         """The workdir of a stage."""
         return self.directory / name
+
+    def _parse_data(self, bindings: dict[str, Any]) -> None:
+        self._parse(
+            [f"{self.preset}/data.gin"],
+            {"DATA_DIR": self.data_dir} | bindings,
+            [build.build],
+            base_file="gin/data/build.gin",
+        )
 
     def _parse(
         self,
