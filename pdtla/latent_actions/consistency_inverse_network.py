@@ -48,6 +48,11 @@ class ConsistencyInverseNetwork(keras.layers.Layer):
         self.autocast = False
 
     @property
+    def future(self) -> int:
+        """K, how many observations of a window follow o_t."""
+        return self.horizon
+
+    @property
     def positions(self) -> tuple[int, int]:
         """Where o_t and o_{t+1} stand in the window, counted from its end."""
         return -1 - self.horizon, -self.horizon

@@ -31,7 +31,8 @@ class Labeller:
       window: spec of a window.
       vq: the quantizer, or None.
       decoder: from latents to actions, or None.
-      future: K, how many of them follow o_t: 1 but for hierarchical models.
+      future: K, how many of them follow o_t: 1 but for hierarchical models and
+        multi-step ones.
       fields: spec of one step of every field that `label` returns.
       fingerprint: hex digest of the modules' weights and of the settings.
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import synthetic
 import tensorflow as tf
 
 from pdtla import specs
 from pdtla.latent_actions.labeller import Labeller
 from pdtla.latent_actions.latent_consistency_model import LatentConsistencyModel
+from pdtla.latent_actions.relabel import relabel
 from pdtla.layers.impala_cnn import ImpalaCNN
 from pdtla.layers.mlp import MLP
 from pdtla.layers.module_io import save_module
@@ -112,6 +114,25 @@ def test_its_latents_can_be_written(tmp_path):
     labels = labeller.label(batch["observation"])
     latent = stage.idm(batch["observation"])
     np.testing.assert_allclose(labels["latent_action"], latent, rtol=1e-5)
+
+
+def test_latents_are_written_beside_the_step_they_explain(tmp_path):
+    synthetic.write(tmp_path, [6, 9])
+    source = synthetic.reader(tmp_path)
+    stage = make(specs.ArraySpec((5, *synthetic.SHAPE), "uint8"), horizon=3)
+    save_module(stage.idm, tmp_path / "run" / "modules" / "idm")
+    labeller = Labeller(str(tmp_path / "run"))
+    latent = relabel(source=source, labeller=labeller, name="laom").read()
+    frames = source.array("observation")
+    for first, length in zip(source.starts, source.lengths, strict=True):
+        for t in range(length - 1):  # o_{t-1}, ..., o_{t+3}: t is the second one
+            steps = first + np.clip(np.arange(t - 1, t + 4), 0, length - 1)
+            np.testing.assert_allclose(
+                latent["latent_action"][first + t],
+                stage.idm(frames[steps][None])[0],
+                rtol=1e-4,
+                atol=1e-5,
+            )
 
 
 def test_a_window_must_reach_the_horizon():
