@@ -1,6 +1,6 @@
-r"""Runs the main job: videos in, a policy grounded by 128 action labels out.
+r"""Runs the main job: videos in, a policy grounded by a few action labels out.
 
-    python -m launch.quickstart --preset=gin/presets/quickstart --seeds=0
+    python -m launch.quickstart --preset=gin/presets/quickstart --labels=128 --seeds=0
 
 Builds the dataset, learns latent actions, relabels, decodes, clones, rolls everything
 out beside its baselines, and writes `summary.json` and `report.html`. A step whose
@@ -11,6 +11,7 @@ import pathlib
 import re
 import sys
 import time
+from collections.abc import Iterable
 
 import numpy as np
 from absl import app, flags, logging
@@ -34,24 +35,29 @@ _OUTPUT = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Directory of the dataset, by default data/<preset's name>."
 )
-_NUM_LABELS = 128
+_NUM_LABELS = flags.DEFINE_integer(
+    "labels", 128, "Labelled transitions that methods learn from.", lower_bound=1
+)
 _REFERENCE_ROLLOUTS = 512  # trivial policies and the expert cost next to nothing
-# What each row of the table stands on; None: all the labels there are.
-_LABELS = {
-    "random": 0,
-    "best_constant": None,
-    "action_marginal": None,
-    "bc_128": _NUM_LABELS,
-    "idm_bc_128": _NUM_LABELS,
-    "la_bc_128": _NUM_LABELS,
-    "lapo_plus_128": _NUM_LABELS,
-    "bc_all": None,
-    "expert": None,
-}
 
 
-def train_methods(chain: chain_lib.Chain, seed: int) -> dict[str, str]:
-    """Runs every stage of one seed.
+def table_labels(few: int) -> dict[str, int | None]:
+    """What each row of the table stands on; None: all the labels there are."""
+    return {
+        "random": 0,
+        "best_constant": None,
+        "action_marginal": None,
+        f"bc_{few}": few,
+        f"idm_bc_{few}": few,
+        f"la_bc_{few}": few,
+        f"lapo_plus_{few}": few,
+        "bc_all": None,
+        "expert": None,
+    }
+
+
+def train_methods(chain: chain_lib.Chain, few: int, seed: int) -> dict[str, str]:
+    """Runs every stage of one seed on so few labels.
 
     Returns:
       The workdir, relative to the chain's directory, of each method and of the models
@@ -63,51 +69,56 @@ def train_methods(chain: chain_lib.Chain, seed: int) -> dict[str, str]:
             "lam",
             "action_decoder",
             "vpt",
-            "bc_128",
-            "idm_bc_128",
-            "la_bc_128",
-            "lapo_plus_128",
+            f"bc_{few}",
+            f"idm_bc_{few}",
+            f"la_bc_{few}",
+            f"lapo_plus_{few}",
             "bc_all",
         )
     }
     lam, vpt = f"lam-{seed}", f"vpt-{seed}"
-    few = {"SEED": seed, "NUM_EXAMPLES": _NUM_LABELS}
-    cloned = {"SEED": seed, "REPLACE_ACTION_WITH_LA": True, "NUM_LABELS": _NUM_LABELS}
-    chain.train(runs["lam"], "lam_and_action_decoder", "lam", **few)
+    labelled = {"SEED": seed, "NUM_EXAMPLES": few}
+    cloned = {"SEED": seed, "REPLACE_ACTION_WITH_LA": True, "NUM_LABELS": few}
+    chain.train(runs["lam"], "lam_and_action_decoder", "lam", **labelled)
     chain.relabel(lam, runs["lam"])
     chain.train(
         runs["action_decoder"],
         "action_decoder",
         "action_decoder",
         LOAD_LATENT_ACTIONS=lam,
-        **few,
+        **labelled,
     )
-    chain.train(runs["vpt"], "vpt", "vpt", **few)
+    chain.train(runs["vpt"], "vpt", "vpt", **labelled)
     chain.relabel(vpt, runs["vpt"])
     chain.train(
-        runs["la_bc_128"],
+        runs[f"la_bc_{few}"],
         "la_bc",
         "policy",
         SEED=seed,
         LOAD_LATENT_ACTIONS=lam,
         DECODER_RUN=str(chain.run(runs["action_decoder"])),
-        NUM_LABELS=_NUM_LABELS,
+        NUM_LABELS=few,
     )
     chain.train(
-        runs["lapo_plus_128"], "bc", "policy", LOAD_LATENT_ACTIONS=lam, **cloned
+        runs[f"lapo_plus_{few}"], "bc", "policy", LOAD_LATENT_ACTIONS=lam, **cloned
     )
-    chain.train(runs["idm_bc_128"], "bc", "policy", LOAD_LATENT_ACTIONS=vpt, **cloned)
-    chain.train(runs["bc_128"], "bc", "policy_few", **few)
+    chain.train(
+        runs[f"idm_bc_{few}"], "bc", "policy", LOAD_LATENT_ACTIONS=vpt, **cloned
+    )
+    chain.train(runs[f"bc_{few}"], "bc", "policy_few", **labelled)
     chain.train(runs["bc_all"], "bc", "policy", SEED=seed)
     return runs
 
 
 def gather_returns(
-    chain: chain_lib.Chain, runs: list[dict[str, str]], references: dict
+    chain: chain_lib.Chain,
+    methods: Iterable[str],
+    runs: list[dict[str, str]],
+    references: dict,
 ) -> dict[str, list[np.ndarray]]:
-    """Episode returns of every method, one array a seed, in the order of the table."""
+    """Episode returns of every method, one array a seed."""
     returns = {}
-    for method in _LABELS:
+    for method in methods:
         if method in references:
             returns[method] = [np.array(references[method])]
             continue
@@ -143,12 +154,10 @@ def decoder_health(chain: chain_lib.Chain, runs: dict[str, str]) -> dict[str, fl
 
 
 def find_videos(chain: chain_lib.Chain, runs: dict[str, str]) -> dict[str, str]:
-    """The last rollout video of each method, relative to the chain's directory."""
+    """The last rollout video of each run, relative to the chain's directory."""
     videos = {name: f"{name}.gif" for name in ("random", "expert")}
-    for method in _LABELS:
-        if method not in runs:
-            continue
-        found = sorted((chain.run(runs[method]) / "rollouts").glob("*.gif"))
+    for method, run in runs.items():
+        found = sorted((chain.run(run) / "rollouts").glob("*.gif"))
         if found:
             videos[method] = str(found[-1].relative_to(chain.directory))
     return videos
@@ -170,11 +179,12 @@ def main(argv: list[str]) -> None:
         num_rollouts=_REFERENCE_ROLLOUTS,
     )
     references = {name: each["returns"] for name, each in episodes.items()}
-    runs = [train_methods(chain, seed) for seed in seeds]
+    runs = [train_methods(chain, _NUM_LABELS.value, seed) for seed in seeds]
     health, figures = examine_latents(chain, runs[0]["lam"])
     source = chain.source()
-    returns = gather_returns(chain, runs, references)
-    rows = summary.method_rows(returns, _LABELS)
+    labels = table_labels(_NUM_LABELS.value)
+    returns = gather_returns(chain, labels, runs, references)
+    rows = summary.method_rows(returns, labels)
     for row in rows:
         row["returns"] = [seed.tolist() for seed in returns[row["method"]]]
     content = {

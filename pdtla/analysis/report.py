@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,14 +13,15 @@ from pdtla.analysis import summary as summary_lib
 
 TEMPLATE = "report.html.j2"
 
+# A number of labels may follow, as in bc_128.
 _METHOD_NAMES = {
     "random": "uniform random",
     "best_constant": "best constant action",
     "action_marginal": "action marginal",
-    "bc_128": "cloning the labelled steps",
-    "idm_bc_128": "supervised IDM labels, then cloning (VPT)",
-    "la_bc_128": "latent policy and action decoder (LAPO)",
-    "lapo_plus_128": "decoded relabelling, then cloning (LAPO+)",
+    "bc": "cloning the labelled steps",
+    "idm_bc": "supervised IDM labels, then cloning (VPT)",
+    "la_bc": "latent policy and action decoder (LAPO)",
+    "lapo_plus": "decoded relabelling, then cloning (LAPO+)",
     "bc_all": "cloning with all labels",
     "expert": "expert that made the data",
 }
@@ -81,7 +83,7 @@ def render(summary: Mapping[str, Any], *, base_dir: str | os.PathLike = ".") -> 
         TEMPLATE,
         summary=summary,
         rows=rows,
-        names=_METHOD_NAMES,
+        names={row["method"]: _meaning(row["method"]) for row in rows},
         ground=summary_lib.ground(rows),
         trivial=summary_lib.best_trivial(rows),
         bars=page.data_uri(_bars(rows), "image/png"),
@@ -94,6 +96,10 @@ def render(summary: Mapping[str, Any], *, base_dir: str | os.PathLike = ".") -> 
         data=summary.get("data", {}),
         configurations=_configurations(runs),
     )
+
+
+def _meaning(method: str) -> str | None:
+    return _METHOD_NAMES.get(re.sub(r"_\d+$", "", method))
 
 
 def _bars(rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -16,10 +16,10 @@ METHODS = {
     "random": 0,
     "best_constant": None,
     "action_marginal": None,
-    "bc_128": 128,
-    "idm_bc_128": 128,
-    "la_bc_128": 128,
-    "lapo_plus_128": 128,
+    "bc_64": 64,
+    "idm_bc_64": 64,
+    "la_bc_64": 64,
+    "lapo_plus_64": 64,
     "bc_all": None,
     "expert": None,
 }
@@ -27,19 +27,19 @@ STAGES = (
     "lam",
     "action_decoder",
     "vpt",
-    "bc_128",
-    "idm_bc_128",
-    "la_bc_128",
-    "lapo_plus_128",
+    "bc_64",
+    "idm_bc_64",
+    "la_bc_64",
+    "lapo_plus_64",
     "bc_all",
 )
 
 
 def quickstart(base: pathlib.Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "launch.quickstart"]
-    command += ["--preset=gin/presets/smoke", f"--output={base / 'out'}"]
+    command += ["--preset=gin/presets/smoke", "--labels=64"]
     done = subprocess.run(
-        [*command, f"--data_dir={base / 'data'}"],
+        [*command, f"--data_dir={base / 'data'}", f"--output={base / 'out'}"],
         capture_output=True,
         text=True,
         cwd=base,
@@ -81,7 +81,7 @@ def test_rows(content):
 
 def test_returns_are_those_of_the_runs(content, base):
     rows = {row["method"]: row for row in content["rows"]}
-    for method in ("la_bc_128", "bc_all"):
+    for method in ("la_bc_64", "bc_all"):
         run = base / "out" / content["runs"][method]
         returns = np.array(
             results.read_results(run / "results.json")["rollouts"]["returns"]
@@ -111,7 +111,7 @@ def test_labels_are_the_same_for_all_methods(content, base):
     for stage in STAGES:
         run = base / "out" / content["runs"][stage]
         found = results.read_results(run / "results.json")
-        assert found["labels"] == (None if stage == "bc_all" else 128), stage
+        assert found["labels"] == (None if stage == "bc_all" else 64), stage
         assert found["seed"] == 0
 
 

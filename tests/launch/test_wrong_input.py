@@ -159,6 +159,7 @@ def make_cases(maze, lam, base):
             [*quickstart, "--seeds=a,1"],
             r"--seeds must be different integers of at least 0, got \['a', '1'\]",
         ),
+        "no_labels": ([*quickstart, "--labels=0"], r"--labels=0: 0 is not a positive"),
         "same_seed_twice": ([*quickstart, "--seeds=1,1"], r"--seeds must be different"),
         "unknown_preset": (
             ["quickstart", "--preset=gin/presets/smok", f"--output={new}"],
