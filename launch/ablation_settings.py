@@ -13,6 +13,7 @@ from pdtla.training import configs
 
 BASE = "base"
 FILE = "ablations.gin"  # of a preset
+MODELS = ("lam", "laom")
 
 
 class Variant(NamedTuple):
@@ -23,6 +24,7 @@ class Variant(NamedTuple):
       value: how.
       macros: of the model's run.
       files: gin files that its run reads last.
+      model: which one, by its file in gin/stages and in the preset.
       joint: whether a decoder is trained along with the model.
       of: name of the variant whose model this is.
       latent: what is imitated and decoded, "continuous" or "quantized".
@@ -33,6 +35,7 @@ class Variant(NamedTuple):
     value: str
     macros: Mapping[str, Any]
     files: Sequence[str]
+    model: str
     joint: bool
     of: str
     latent: str
@@ -54,8 +57,9 @@ class AblationSettings:
       label_trajs: labelled trajectories.
       base: what the base has of each factor, beside its values in the table.
       changes: for each factor its values, and for each value what a `Variant` is made
-        of: macros of the model's run, `files` and `joint`; or `of`, [factor, value] of
-        the variant whose model it takes and whose `latent` then gets a decoder.
+        of: macros of the model's run, `files`, `model` and `joint`; or `of`, [factor,
+        value] of the variant whose model it takes and whose `latent` then gets a
+        decoder.
 
     Raises:
       ConfigError: a value is unknown or out of range.
@@ -109,11 +113,15 @@ class AblationSettings:
         if latent not in LATENTS:
             raise configs.ConfigError(f"latent is one of {LATENTS}, got {latent!r}.")
         files, joint = macros.pop("files", ()), macros.pop("joint", True)
+        model = macros.pop("model", MODELS[0])
+        if model not in MODELS:
+            raise configs.ConfigError(f"model is one of {MODELS}, got {model!r}.")
         return Variant(
             factor=factor,
             value=value,
             macros=macros,
             files=files,
+            model=model,
             joint=joint,
             of=_name(*of),
             latent=latent,

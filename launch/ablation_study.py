@@ -113,8 +113,8 @@ class Study:
         }
         return self._train(
             name,
-            "lam_and_action_decoder" if variant.joint else "lam",
-            "lam",
+            f"{variant.model}_and_action_decoder" if variant.joint else variant.model,
+            variant.model,
             files=variant.files,
             **(labels if variant.joint else {}),
             **variant.macros,

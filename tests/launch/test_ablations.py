@@ -45,12 +45,13 @@ ablation_settings.AblationSettings:
     env_id = "walker2d"
     pool = "noisy"
     label_trajs = 2
-    base = {"quantizer": "none", "joint": "on", "unlabelled": 4}
+    base = {"quantizer": "none", "joint": "on", "unlabelled": 4, "ahead": "-"}
     changes = {
         "quantizer": {"vq": {"files": ("gin/vq/vq.gin",), "CODE_DIM": 2}},
         "joint": {"off": {"joint": False}},
         "codes": {"vq": {"of": ("quantizer", "vq"), "latent": "quantized"}},
         "unlabelled": {"1": {"NUM_TRAJS": 1}},
+        "ahead": {"2": {"model": "laom", "K_STEP_PREDS": 2}},
     }
 """
 NUMBERS = {
@@ -58,6 +59,7 @@ NUMBERS = {
     "data": DATA,
     "ablations": ABLATIONS,
     "lam": "include 'gin/vq/none.gin'\nLATENT_DIM = 2\nNUM_UPDATES = 2\n",
+    "laom": "LATENT_DIM = 2\nEMBEDDING_DIM = 8\nNUM_UPDATES = 2\n",
     "action_decoder": "NUM_UPDATES = 2\n",
     "policy": "NUM_UPDATES = 2\nRUN_EVAL_ROLLOUTS = True\n",
 }
@@ -97,7 +99,7 @@ def test_a_variant_is_held_against_cloning_of_its_own_seeds():
 def test_settings_of_the_repository_change_one_factor_at_a_time():
     settings = ablation_settings.read("gin/presets/ablations/halfcheetah")
     base, *others = settings.variants(["latent_dim", "joint"])
-    assert base == ("base", "", {}, (), True, "base", "continuous", False)
+    assert base == ("base", "", {}, (), "lam", True, "base", "continuous", False)
     assert [(v.factor, v.value) for v in others] == [
         ("joint", "off"),
         ("latent_dim", "2"),
@@ -118,6 +120,7 @@ def test_settings_of_the_repository_change_one_factor_at_a_time():
         ({"pool": "other"}, "pool is one of expert, medium, noisy, got 'other'"),
         ({"changes": {"a": {"1": {"of": ("b", "2")}}}}, "no variant 'b', '2'"),
         ({"changes": {"a": {"1": {"latent": "x"}}}}, "latent is one of .* got 'x'"),
+        ({"changes": {"a": {"1": {"model": "x"}}}}, "model is one of .* got 'x'"),
         ({"label_trajs": 0}, "label_trajs must be at least 1, got 0"),
     ],
 )
@@ -162,8 +165,9 @@ def test_variants_are_compared_on_the_simulator(tmp_path):
         ("joint", "off"),
         ("codes", "vq"),
         ("unlabelled", "1"),
+        ("ahead", "2"),
     ]
-    names = ["base", "quantizer_vq", "joint_off", "codes_vq", "unlabelled_1"]
+    names = ["base", "quantizer_vq", "joint_off", "codes_vq", "unlabelled_1", "ahead_2"]
     for row, name in zip(table["rows"][2:], names, strict=True):
         run = out / "seed-0" / name
         policy = results_lib.read_results(run / "la_bc" / "results.json")
@@ -173,6 +177,8 @@ def test_variants_are_compared_on_the_simulator(tmp_path):
         assert row["model"]["copy_frame_ratio"] == [heldout["copy_frame_ratio"]]
         assert row["model"]["probe_linear"][0] <= 1.0
         assert ("perplexity" in row["model"]) == name.endswith("_vq")
+    config = (out / "seed-0" / "ahead_2" / "lam" / "config.gin").read_text()
+    assert "\nK_STEP_PREDS = 2\n" in config
     # The model and the policy see the same episode.
     for run in ("lam", "la_bc"):
         config = (out / "seed-0" / "unlabelled_1" / run / "config.gin").read_text()
