@@ -138,14 +138,17 @@ class Study:
         What was found is kept.
         """
         workdir = self._chain.run(run)
-        if path.exists():
-            return results_lib.read_json(path)
         settings = trained_run.read_settings(str(workdir), [], [])
         with set_up.setting_up():
             dataset = settings["dataset"]()
             windows = getattr(dataset, "unlabelled", dataset)
             source = windows.source
-            stored = joint_latents.open_latents(source, latents).read()
+            opened = joint_latents.open_latents(source, latents)
+        if path.exists():
+            kept = results_lib.read_json(path)
+            if kept.get("latents") == opened.fingerprint:
+                return kept["scores"]
+        stored = opened.read()
         heldout = windows.heldout_trajectories
         others = np.setdiff1d(np.arange(len(source.lengths)), heldout)
         z, actions = stored[specs.LATENT_ACTION], source.array(specs.ACTION)
@@ -156,7 +159,8 @@ class Study:
             "probe_linear": probe.scores(*data, hidden=())[0],
             "probe_mlp": probe.scores(*data)[0],
         }
-        results_lib.write_json(path, found)
+        kept = {"latents": opened.fingerprint, "scores": found}
+        results_lib.write_json(path, kept)
         return found
 
 

@@ -28,6 +28,7 @@ from launch import (
 )
 from launch import chain as chain_lib
 from launch import few_labels_family as family_lib
+from launch import seeds as seeds_lib
 from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.experts import random_expert
@@ -36,7 +37,7 @@ from pdtla.training import configs
 _PRESET = flags.DEFINE_string(
     "preset", "gin/presets/ablations/halfcheetah", "Folder of gin files."
 )
-_SEEDS = flags.DEFINE_list("seeds", "0", "Seeds of training and of the labels.")
+_SEEDS = seeds_lib.define("Of training and of the labels.")
 _ONLY = flags.DEFINE_list("only", None, "Some of the factors; by default all.")
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Directory of the results, by default results/ablations/<preset>."
@@ -44,22 +45,10 @@ _OUTPUT = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string("data_dir", "data/few_labels", "Of the datasets.")
 
 
-def parse_seeds(texts: list[str]) -> list[int]:
-    """Reads `--seeds`.
-
-    Raises:
-      ConfigError: there is none, one is no natural number, or one comes twice.
-    """
-    wrong = [text for text in texts if not text.isdecimal()]
-    if wrong or not texts or len(set(texts)) < len(texts):
-        raise configs.ConfigError(f"--seeds are different numbers, got {texts}.")
-    return [int(text) for text in texts]
-
-
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
-    preset, seeds = _PRESET.value.rstrip("/"), parse_seeds(_SEEDS.value)
+    preset, seeds = _PRESET.value.rstrip("/"), _SEEDS()
     settings = ablation_settings.read(preset)
     variants = settings.variants(_ONLY.value)
     output = pathlib.Path(

@@ -15,8 +15,12 @@ from pdtla.datasets import build, rlds_reader, window_dataset
 from pdtla.experts import expert as expert_lib
 from pdtla.latent_actions import labeller as labeller_lib
 from pdtla.latent_actions import relabel as relabel_lib
+from pdtla.layers import module_io
 from pdtla.training import configs, set_up
 from pdtla.training import train as train_lib
+
+# Macros that name the run of a model that another one stands on.
+_MODELS = ("LAM_RUN", "DECODER_RUN")
 
 
 class Chain:
@@ -85,7 +89,10 @@ class Chain:
         train = gin.get_configurable(train_lib.train)
         results = self._timed(name, lambda: train(workdir=workdir))
         self._check_data(name, results)
+        self._check_models(name, bindings)
         keras.backend.clear_session()
+        if "rollouts" in results:
+            results["rollouts"] = results_lib.rollouts_of_training(results)
         return results
 
     def evaluate(
@@ -111,22 +118,18 @@ class Chain:
         workdir = self.run(run)
         path = workdir / "evaluations" / f"{name}.json"
         decoder_run = str(self.run(decoder)) if decoder else None
-        settings = {
-            "config": (workdir / "config.gin").read_text(),
-            "files": list(files),
-            "bindings": [f"{key} = {value!r}" for key, value in bindings.items()],
-        }
+        replaced = [f"{key} = {value!r}" for key, value in bindings.items()]
+        trained_run.read_settings(str(workdir), list(files), replaced)
+        settings = {"config": gin.config_str(), "models": _digests(workdir)}
         if decoder_run:
-            settings["decoder"] = decoder_run
+            settings["decoder"] = _digests(decoder_run)
         if path.exists():
             stored = results_lib.read_json(path)
             if stored["settings"] == settings:
                 return stored["rollouts"]
         section = self._timed(
             f"{run}, {name}",
-            lambda: _evaluated(
-                workdir, settings["files"], settings["bindings"], decoder_run
-            ),
+            lambda: _evaluated(workdir, list(files), replaced, decoder_run),
         )
         path.parent.mkdir(exist_ok=True)
         results_lib.write_json(path, {"settings": settings, "rollouts": section})
@@ -213,6 +216,20 @@ class Chain:
                 "remove it, or give another output directory."
             )
 
+    def _check_models(self, name: str, bindings: dict[str, Any]) -> None:
+        """Likewise if the models that it stands on are still what they were."""
+        found = {
+            macro: _digests(bindings[macro]) for macro in _MODELS if macro in bindings
+        }
+        path = self.run(name) / "models.json"
+        stored = results_lib.read_json(path) if path.exists() else found
+        if stored != found:
+            raise configs.ConfigError(
+                f"{self.run(name)} was trained with another {_changed(stored, found)} "
+                "than there is now; remove it, or give another output directory."
+            )
+        results_lib.write_json(path, found)
+
     def _timed(self, name: str, step: Callable[[], Any]) -> Any:
         """Runs a step; a skipped one keeps the seconds it once took."""
         logging.info("== %s", name)
@@ -223,6 +240,18 @@ class Chain:
         self.directory.mkdir(parents=True, exist_ok=True)
         results_lib.write_json(self._timings, self.wall_seconds)
         return result
+
+
+def _digests(run: str | pathlib.Path) -> dict[str, str]:
+    """Digests of the weights of a run's modules."""
+    return {
+        path.name: module_io.read_digest(path)
+        for path in sorted((pathlib.Path(run) / "modules").glob("*"))
+    }
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> str:
+    return ", ".join(key for key in now if before.get(key) != now[key])
 
 
 def _evaluated(

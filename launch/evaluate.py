@@ -53,6 +53,11 @@ def keep(run: str, name: str, section: results_lib.Results) -> None:
         "config": (workdir / "config.gin").read_text(),
         "files": flags.FLAGS.gin_file,
         "bindings": flags.FLAGS.gin_bindings,
+        "flags": {
+            flag.name: flag.value
+            for flag in (_NUM_ROLLOUTS, _EPISODES_PER_SLOT, _GREEDY, _SEED)
+            if flag.value is not None
+        },
     }
     if _DECODER_RUN.value:
         settings["decoder"] = _DECODER_RUN.value

@@ -22,6 +22,7 @@ from launch import chain as chain_lib
 from launch import few_labels_family as family_lib
 from launch import few_labels_study as study_lib
 from launch import few_labels_table, provenance, references
+from launch import seeds as seeds_lib
 from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.experts import random_expert
@@ -33,7 +34,7 @@ _PRESET = flags.DEFINE_string(
 _ENV_ID = flags.DEFINE_string(
     "env_id", "halfcheetah", "halfcheetah, walker2d, or a task of Meta-World."
 )
-_SEEDS = flags.DEFINE_list("seeds", "0", "Seeds of training and of the labels.")
+_SEEDS = seeds_lib.define("Of training and of the labels.")
 _LABELS = flags.DEFINE_list(
     "labels", "noisy:128,noisy:5t", "Where labels come from, and how many."
 )
@@ -47,6 +48,7 @@ _DATA_DIR = flags.DEFINE_string("data_dir", "data/few_labels", "Of the datasets.
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
+    seeds = _SEEDS()
     env_id = _ENV_ID.value
     methods = _METHODS.value or study_lib.METHODS
     if unknown := sorted(set(methods) - set(study_lib.METHODS)):
@@ -69,8 +71,8 @@ def main(argv: list[str]) -> None:
         ("-", "random"): [found["random"][family.outcome]],
         ("all", "expert"): [found["expert"][family.outcome]],
     }
-    for seed in _SEEDS.value:
-        study = study_lib.Study(chain, env_id, int(seed))
+    for seed in seeds:
+        study = study_lib.Study(chain, env_id, seed)
         plan = [("bc_all", None)] + [(m, each) for each in labels for m in methods]
         for method, each in plan:
             rollouts = study.run(method, each)
@@ -78,7 +80,7 @@ def main(argv: list[str]) -> None:
             episodes = np.ravel(rollouts[family.outcome]).tolist()
             returns.setdefault(key, []).append(episodes)
         rows = few_labels_table.make_rows(returns)
-        summary = provenance.of(chain, "few_labels", _SEEDS.value) | {
+        summary = provenance.of(chain, "few_labels", seeds) | {
             "outcome": family.outcome,
             "rows": [
                 row | {"returns": returns[row["labels"], row["method"]]} for row in rows

@@ -157,5 +157,5 @@ def add_rollouts(workdir: pathlib.Path, section: results_lib.Results) -> None:
             logging.warning("The run has no results.json yet; nothing is added to it.")
             return
         results = results_lib.read_results(directory.results)
-        results["rollouts"] = section
-        results_lib.write_results(directory.results, results)
+        changed = results_lib.with_rollouts(results, section)
+        results_lib.write_results(directory.results, changed)

@@ -17,6 +17,7 @@ from absl import app, flags
 
 from launch import chain as chain_lib
 from launch import offline_table, provenance, references
+from launch import seeds as seeds_lib
 from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.datasets import mujoco_settings
@@ -28,7 +29,7 @@ _PRESET = flags.DEFINE_string(
 )
 _ENV_ID = flags.DEFINE_string("env_id", "halfcheetah", "halfcheetah, hopper, walker2d.")
 _MIXES = flags.DEFINE_list("mixes", "medium,medium-expert", "Who plays the datasets.")
-_SEEDS = flags.DEFINE_list("seeds", "0", "Seeds of training.")
+_SEEDS = seeds_lib.define("Of training.")
 _METHODS = flags.DEFINE_list("methods", None, "Some of the methods; by default all.")
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Directory of the results, by default results/offline/<env_id>."
@@ -82,6 +83,7 @@ class Study:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
+    seeds = _SEEDS()
     env_id, methods = _ENV_ID.value, _METHODS.value or METHODS
     for flag, given, known in (
         ("methods", methods, METHODS),
@@ -103,11 +105,11 @@ def main(argv: list[str]) -> None:
         study = Study(chain, env_id, mix)
         found[mix, "data"] = [study.data_returns]
         for method in methods:
-            for seed in _SEEDS.value:
-                episodes = study.returns(method, int(seed))
+            for seed in seeds:
+                episodes = study.returns(method, seed)
                 found.setdefault((mix, method), []).append(np.array(episodes))
             rows = offline_table.make_rows(found, random, expert)
-            summary = provenance.of(chain, "offline", _SEEDS.value) | {
+            summary = provenance.of(chain, "offline", seeds) | {
                 "env_id": env_id,
                 "rows": [
                     row

@@ -20,6 +20,7 @@ from absl import app, flags
 
 from launch import chain as chain_lib
 from launch import prompting_table, provenance, references
+from launch import seeds as seeds_lib
 from pdtla.analysis import files
 from pdtla.analysis import results as results_lib
 from pdtla.experts import default_expert, expert, random_expert
@@ -29,7 +30,7 @@ from pdtla.training import configs
 _PRESET = flags.DEFINE_string(
     "preset", "gin/presets/prompting", "Folder of gin files with the numbers."
 )
-_SEEDS = flags.DEFINE_list("seeds", "0", "Seeds of training and of the labels.")
+_SEEDS = seeds_lib.define("Of training and of the labels.")
 _NUM_LABELS = flags.DEFINE_integer("num_labels", 128, "Labelled transitions.")
 _METHODS = flags.DEFINE_list("methods", None, "Some of the methods; by default all.")
 _OUTPUT = flags.DEFINE_string("output", "results/prompting", "Of the results.")
@@ -87,7 +88,7 @@ def make_methods(counts: Sequence[int]) -> dict[str, Method]:
     some = [count for count in counts if count]
     retrieved = tuple(_shown(count, RETRIEVAL=True, **_WHOLE) for count in some)
     tuned = tuple(_shown(count, **_WHOLE) for count in sorted({some[0], some[-1]}))
-    ends = shown[0], shown[-1]
+    ends = shown[:1] + shown[1:][-1:]
     return {
         "bc_labels": Method("bc_labels", "few"),
         "la_dt": Method("la_dt", "few"),
@@ -209,6 +210,7 @@ def _counts() -> list[int]:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
+    seeds = _SEEDS()
     counts = _counts()
     known = make_methods(counts)
     methods = _METHODS.value or list(known)
@@ -223,8 +225,8 @@ def main(argv: list[str]) -> None:
         (name, "-"): [prompting_table.Episodes.of(section)]
         for name, section in references.measure(chain, _players(chain)).items()
     }
-    for seed in _SEEDS.value:
-        study = Study(chain, int(seed), _NUM_LABELS.value)
+    for seed in seeds:
+        study = Study(chain, seed, _NUM_LABELS.value)
         for name in methods:
             method = known[name]
             run = study.run(method.run)
@@ -235,7 +237,7 @@ def main(argv: list[str]) -> None:
                 key = (name, prompts.name)
                 found.setdefault(key, []).append(prompting_table.Episodes.of(section))
         rows = prompting_table.make_rows(found, str(counts[-1]))
-        summary = provenance.of(chain, "prompting", _SEEDS.value) | {
+        summary = provenance.of(chain, "prompting", seeds) | {
             "most": str(counts[-1]),
             "rows": [
                 row

@@ -19,6 +19,7 @@ from absl import app, flags, logging
 from launch import chain as chain_lib
 from launch import health_of_run, provenance
 from launch import references as references_lib
+from launch import seeds as seeds_lib
 from pdtla.analysis import files as files_lib
 from pdtla.analysis import health_report, report, summary
 from pdtla.analysis import results as results_lib
@@ -28,7 +29,7 @@ from pdtla.training import configs
 _PRESET = flags.DEFINE_string(
     "preset", "gin/presets/quickstart", "Folder of gin files with the numbers."
 )
-_SEEDS = flags.DEFINE_list("seeds", "0", "Training seeds.")
+_SEEDS = seeds_lib.define("Of training.")
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Directory of the results, by default results/<preset's name>."
 )
@@ -126,7 +127,8 @@ def gather_returns(
             results_lib.read_results(chain.run(run[method]) / "results.json")
             for run in runs
         ]
-        returns[method] = [np.array(r["rollouts"]["returns"]).ravel() for r in results]
+        sections = map(results_lib.rollouts_of_training, results)
+        returns[method] = [np.array(each["returns"]).ravel() for each in sections]
     return returns
 
 
@@ -157,9 +159,10 @@ def find_videos(chain: chain_lib.Chain, runs: dict[str, str]) -> dict[str, str]:
     """The last rollout video of each run, relative to the chain's directory."""
     videos = {name: f"{name}.gif" for name in ("random", "expert")}
     for method, run in runs.items():
-        found = sorted((chain.run(run) / "rollouts").glob("*.gif"))
-        if found:
-            videos[method] = str(found[-1].relative_to(chain.directory))
+        found = (chain.run(run) / "rollouts").glob("*.gif")
+        last = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+        if last:
+            videos[method] = str(last.relative_to(chain.directory))
     return videos
 
 
@@ -168,7 +171,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}.")
     preset = _PRESET.value.rstrip("/")
     name = pathlib.Path(preset).name
-    seeds = _parse_seeds(_SEEDS.value)
+    seeds = _SEEDS()
     output = pathlib.Path(_OUTPUT.value or f"results/{name}")
     chain = chain_lib.Chain(preset, _DATA_DIR.value or f"data/{name}", output)
     start = time.monotonic()
@@ -208,18 +211,6 @@ def main(argv: list[str]) -> None:
         output,
         output,
     )
-
-
-def _parse_seeds(texts: list[str]) -> list[int]:
-    try:
-        seeds = [int(text) for text in texts]
-    except ValueError:
-        seeds = []
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise configs.ConfigError(
-            f"--seeds must be different integers of at least 0, got {texts}."
-        )
-    return seeds
 
 
 if __name__ == "__main__":

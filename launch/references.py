@@ -10,6 +10,7 @@ import numpy as np
 from launch import chain as chain_lib
 from pdtla import specs
 from pdtla.analysis import results as results_lib
+from pdtla.datasets import rlds_reader
 from pdtla.experts import expert as expert_lib
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.rollouts import trivial_policies, video
@@ -18,10 +19,12 @@ RANDOM = "random"
 EXPERT = "expert"
 TRIVIAL = (RANDOM, "best_constant", "action_marginal")
 
+Episodes = dict[str, results_lib.Results]
+
 
 def measure(
     chain: chain_lib.Chain, players: Mapping[str, expert_lib.Expert], **macros: Any
-) -> dict[str, results_lib.Results]:
+) -> Episodes:
     """Plays the evaluation levels, or reads what the last call stored.
 
     Args:
@@ -33,17 +36,15 @@ def measure(
       For each player `returns` and `levels` `[N]` and, where the environment tells,
       `successes` `[N]`.
     """
-    path = chain.directory / "references.json"
-    if path.exists():
-        return results_lib.read_json(path)
     evaluator = chain.make(evaluator_lib.Evaluator, macros=macros)
-    sections = {
-        name: _section(evaluator.evaluate_expert(player))
-        for name, player in players.items()
-    }
-    chain.directory.mkdir(parents=True, exist_ok=True)
-    results_lib.write_json(path, sections)
-    return sections
+
+    def play() -> Episodes:
+        return {
+            name: _section(evaluator.evaluate_expert(player))
+            for name, player in players.items()
+        }
+
+    return _stored(chain, {"players": list(players)}, play)
 
 
 def measure_with_trivial(
@@ -52,7 +53,7 @@ def measure_with_trivial(
     source: Mapping[str, str] | None = None,
     macros: Mapping[str, Any] | None = None,
     **arguments: Any,
-) -> dict[str, results_lib.Results]:
+) -> Episodes:
     """Plays the trivial policies and the expert, or reads what the last call stored.
 
     The best constant is chosen on training levels, the marginal is of all actions of a
@@ -71,13 +72,38 @@ def measure_with_trivial(
     reader = chain.source(**(source or {}))
     macros = dict(macros or {})
     evaluator = chain.make(evaluator_lib.Evaluator, macros=macros, **arguments)
-    settings = {"fingerprint": reader.fingerprint, "config": gin.config_str()}
+
+    def play() -> Episodes:
+        return _play_trivial(chain, evaluator, reader, make_expert)
+
+    return _stored(chain, {"fingerprint": reader.fingerprint}, play)
+
+
+def _stored(
+    chain: chain_lib.Chain, settings: dict[str, Any], play: Callable[[], Episodes]
+) -> Episodes:
+    """What the last call stored under the same settings, or what is played now."""
+    settings = settings | {"config": gin.config_str()}
     path = chain.directory / "references.json"
     if path.exists():
         stored = results_lib.read_json(path)
         if stored.get("settings") == settings and "episodes" in stored:
             return stored["episodes"]
     start = time.monotonic()
+    episodes = play()
+    chain.wall_seconds["references"] = time.monotonic() - start
+    chain.directory.mkdir(parents=True, exist_ok=True)
+    results_lib.write_json(path, {"settings": settings, "episodes": episodes})
+    return episodes
+
+
+def _play_trivial(
+    chain: chain_lib.Chain,
+    evaluator: evaluator_lib.Evaluator,
+    reader: rlds_reader.RldsReader,
+    make_expert: Callable[[str], expert_lib.Expert],
+) -> Episodes:
+    """Plays the trivial policies and the expert."""
     env = evaluator.environment()
     actions = np.asarray(reader.array(specs.ACTION))
     training = evaluator.train_levels
@@ -104,9 +130,6 @@ def measure_with_trivial(
         videos = found[name].rollouts[evaluator.modes[0]].videos
         if videos:
             video.write_gif(chain.directory / f"{name}.gif", videos)
-    chain.wall_seconds["references"] = time.monotonic() - start
-    chain.directory.mkdir(parents=True, exist_ok=True)
-    results_lib.write_json(path, {"settings": settings, "episodes": episodes})
     return episodes
 
 

@@ -33,6 +33,7 @@ VALID = "valid"  # bool [B, T], whether the step is real and its action to be le
 RETURN_TO_GO = "return_to_go"  # float32 [B, T], rewards from this step's on, raw
 PROMPT = "prompt"  # nested batch [B, P] of demonstrations in a row
 DEMO = "demo"  # int32 [B, P], which demonstration of the prompt, from 1
+ORDER = "order"  # int32 [B, P], place in the prompt where the step was before a shuffle
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,6 +27,7 @@ _FIELDS = {
     "wall_seconds": _NUMBER,
     "frames_per_second": _NUMBER,
 }
+_OF_TRAINING = "rollouts_of_training"
 _ROLLOUT_FIELDS = {
     "returns": (list,),
     "lengths": (list,),
@@ -119,6 +120,17 @@ def validate(results: Any, where: str = "results") -> None:
         if not isinstance(rollouts, Mapping):
             raise ValueError(f"{where}: rollouts must be an object, got {rollouts!r}.")
         _check_fields(rollouts, _ROLLOUT_FIELDS, f"{where}: rollouts")
+
+
+def rollouts_of_training(results: Results) -> Results:
+    """The `rollouts` that training ended with, whatever was rolled out afterwards."""
+    return results.get(_OF_TRAINING, results["rollouts"])
+
+
+def with_rollouts(results: Results, section: Results) -> Results:
+    """Results with other `rollouts`; those of training are kept beside them."""
+    kept = {_OF_TRAINING: results["rollouts"]} if "rollouts" in results else {}
+    return kept | results | {"rollouts": section}
 
 
 def flat(values: list) -> list[float]:

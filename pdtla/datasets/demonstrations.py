@@ -20,7 +20,8 @@ class Demonstrations:
     Attributes:
       settings: as given.
       element_spec: the spec of a prompt `[P, ...]`, P = J * H: the fields of the
-        dataset and `demo`, the number of the demonstration, from 1.
+        dataset and `demo`, the number of the demonstration, from 1; of shuffled steps
+        `order` as well.
       members: the episodes in the order of their levels, int64 `[E]`.
       levels: the levels in order, int64 `[G]`.
       sizes: number of episodes of each level, int64 `[G]`.
@@ -68,6 +69,8 @@ class Demonstrations:
             field: dataclasses.replace(spec, shape=(steps, *spec.shape[1:]))
             for field, spec in dataset.element_spec.items()
         } | {specs.DEMO: specs.ArraySpec((steps,), "int32")}
+        if settings.control == prompt_settings.SHUFFLED:
+            self.element_spec[specs.ORDER] = specs.ArraySpec((steps,), "int32")
 
     def lay(self, episodes: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Lays demonstrations in a row.
@@ -90,15 +93,19 @@ class Demonstrations:
         steps = begin + tf.range(size, dtype=tf.int64)  # [B, J, H]
         valid = (steps < lengths[..., None]) & shown[..., None]
         timestep = tf.where(valid, steps, 0)
+        order = tf.broadcast_to(tf.range(size), tf.shape(valid))
         if self.settings.control == prompt_settings.SHUFFLED:
-            steps = tf.gather(steps, _shuffled(valid, order_seed), batch_dims=2)
+            order = _shuffled(valid, order_seed)
+            steps = tf.gather(steps, order, batch_dims=2)
         rows = tf.where(valid, tf.gather(self._starts, known)[..., None] + steps, 0)
         demo = tf.range(1, tf.shape(valid)[1] + 1)[:, None]
+        order = tf.where(valid, size * (demo - 1) + order, 0)
         numbers = {
             specs.TIMESTEP: tf.cast(timestep, tf.int32),
             specs.EPISODE: tf.cast(tf.where(valid, known[..., None], 0), tf.int32),
             specs.DEMO: tf.broadcast_to(demo, tf.shape(valid)),
             specs.VALID: valid,
+            specs.ORDER: order,
         }
         prompt = {name: _in_a_row(value) for name, value in numbers.items()}
         rows, valid = _in_a_row(rows), prompt[specs.VALID]

@@ -64,7 +64,8 @@ class Labeller:
         self.num_frames = shape[0]
         self.future = getattr(self._idm, "future", 1)
         digests = [read_digest(path) for path in directories.values()]
-        text = " ".join([latent, *directories, *digests])
+        ahead = [f"future {self.future}"] if self.future != 1 else []
+        text = " ".join([latent, *directories, *digests, *ahead])
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
         self.fields = self._field_specs()
 

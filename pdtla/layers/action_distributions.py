@@ -94,26 +94,30 @@ class Categorical(ActionDistribution):
 
 @keras.saving.register_keras_serializable(package="pdtla")
 class Deterministic(ActionDistribution):
-    """The action itself, fitted by squared error and clipped to [-1, 1].
+    """The action itself, fitted by squared error and clipped to its bounds.
 
     Args:
       size: A.
       bounded: whether it is clipped; latent actions have no bounds.
+      bound: largest size of a component; the network's outputs are in units of it.
     """
 
-    def __init__(self, size: int, bounded: bool = True):
+    def __init__(self, size: int, bounded: bool = True, bound: float = 1.0):
         self.size = size
         self.bounded = bounded
+        self.bound = bound
         self.num_params = size
 
     def loss(self, params, action, weight=None):
-        return _mean(ops.mean(ops.square(params - action), axis=-1), weight)
+        error = params - action / self.bound
+        return _mean(ops.mean(ops.square(error), axis=-1), weight)
 
     def metrics(self, params, action, weight=None) -> dict:
         return _explained(self.mode(params), action, weight)
 
     def mode(self, params):
-        return ops.clip(params, -1.0, 1.0) if self.bounded else params
+        params = ops.clip(params, -1.0, 1.0) if self.bounded else params
+        return self.bound * params
 
     def sample(self, params, uniform):
         del uniform
@@ -122,10 +126,10 @@ class Deterministic(ActionDistribution):
     def action_spec(self) -> specs.ArraySpec:
         if not self.bounded:
             return specs.ArraySpec((self.size,), "float32")
-        return _bounded(self.size)
+        return _bounded(self.size, self.bound)
 
     def get_config(self) -> dict:
-        return {"size": self.size, "bounded": self.bounded}
+        return {"size": self.size, "bounded": self.bounded, "bound": self.bound}
 
 
 @keras.saving.register_keras_serializable(package="pdtla")
@@ -134,12 +138,14 @@ class TanhGaussian(ActionDistribution):
 
     Args:
       size: A; the network gives A means and A log standard deviations.
+      bound: largest size of a component.
 
     Reference: Haarnoja et al. 2018 (arXiv 1801.01290), appendix C.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, bound: float = 1.0):
         self.size = size
+        self.bound = bound
         self.num_params = 2 * size
 
     def _split(self, params):
@@ -148,7 +154,7 @@ class TanhGaussian(ActionDistribution):
 
     def loss(self, params, action, weight=None):
         mean, log_std = self._split(params)
-        action = ops.clip(action, -1.0 + _EDGE, 1.0 - _EDGE)
+        action = ops.clip(action / self.bound, -1.0 + _EDGE, 1.0 - _EDGE)
         before = ops.arctanh(action)
         error = (before - mean) * ops.exp(-log_std)
         log_density = (
@@ -156,6 +162,7 @@ class TanhGaussian(ActionDistribution):
             - log_std
             - 0.5 * math.log(2.0 * math.pi)
             - ops.log(1.0 - ops.square(action))
+            - math.log(self.bound)
         )
         return -_mean(ops.sum(log_density, axis=-1), weight)
 
@@ -163,18 +170,18 @@ class TanhGaussian(ActionDistribution):
         return _explained(self.mode(params), action, weight)
 
     def mode(self, params):
-        return ops.tanh(self._split(params)[0])
+        return self.bound * ops.tanh(self._split(params)[0])
 
     def sample(self, params, uniform):
         mean, log_std = self._split(params)
         normal = math.sqrt(2.0) * ops.erfinv(2.0 * uniform[..., : self.size] - 1.0)
-        return ops.tanh(mean + ops.exp(log_std) * normal)
+        return self.bound * ops.tanh(mean + ops.exp(log_std) * normal)
 
     def action_spec(self) -> specs.ArraySpec:
-        return _bounded(self.size)
+        return _bounded(self.size, self.bound)
 
     def get_config(self) -> dict:
-        return {"size": self.size}
+        return {"size": self.size, "bound": self.bound}
 
 
 def make_distribution(
@@ -183,12 +190,14 @@ def make_distribution(
     """The distribution for actions of a spec.
 
     Args:
-      spec: of the action, without time.
+      spec: of the action, without time. Bounds beyond [-1, 1] are those of the
+        distribution, zero in their middle.
       kind: for continuous actions, "deterministic" (squared error) or "gaussian"
         (likelihood under tanh of a Gaussian). Discrete actions are categorical.
 
     Raises:
-      ValueError: an unknown kind, or continuous actions that are not vectors.
+      ValueError: an unknown kind, or continuous actions that are not vectors or have
+        infinite bounds.
     """
     if kind not in _KINDS:
         raise ValueError(f"The action head is one of {_KINDS}, got {kind!r}.")
@@ -201,7 +210,13 @@ def make_distribution(
             "categories there are."
         )
     maker = Deterministic if kind == "deterministic" else TanhGaussian
-    return maker(spec.shape[0])
+    bound = max(1.0, abs(spec.minimum or 0.0), abs(spec.maximum or 0.0))
+    if not math.isfinite(bound):
+        raise ValueError(
+            f"Actions must be bounded, these lie in {(spec.minimum, spec.maximum)}; "
+            'ACTION_BOUNDS="data" takes the bounds of the data.'
+        )
+    return maker(spec.shape[0], bound=bound)
 
 
 def _mean(values, weight=None):
@@ -227,5 +242,5 @@ def _explained(predicted, action, weight=None) -> dict:
     }
 
 
-def _bounded(size: int) -> specs.ArraySpec:
-    return specs.ArraySpec((size,), "float32", minimum=-1.0, maximum=1.0)
+def _bounded(size: int, bound: float) -> specs.ArraySpec:
+    return specs.ArraySpec((size,), "float32", minimum=-bound, maximum=bound)

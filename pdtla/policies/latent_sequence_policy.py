@@ -86,7 +86,8 @@ class LatentSequencePolicy(SequencePolicy):
 def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:
     """Demonstrations with actions inferred from their observations.
 
-    The last step of each has no outcome: it is not valid any more.
+    The last step of each has no outcome: it is not valid any more. Steps out of their
+    order are labelled in it, so that each has the action that it had.
 
     Args:
       prompt: `[B, P, ...]`, as a dataset gives it.
@@ -96,6 +97,8 @@ def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:
     # Of which demonstration a step is, 0 for none.
     demo = tf.where(prompt[specs.VALID], prompt[specs.DEMO], 0)
     rows = tf.broadcast_to(tf.range(demo.shape[1]), tf.shape(demo))
+    place = tf.where(prompt[specs.VALID], prompt.get(specs.ORDER, rows), rows)
+    frames = tf.gather(prompt[specs.OBSERVATION], tf.argsort(place), batch_dims=1)
 
     def step(to: int) -> tf.Tensor:
         """The step so far from each, or the last one of its demonstration."""
@@ -107,11 +110,13 @@ def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:
         return found
 
     window = tf.stack([step(to) for to in range(2 - labeller.num_frames, 2)], 2)
-    windows = tf.gather(prompt[specs.OBSERVATION], window, batch_dims=1)
+    windows = tf.gather(frames, window, batch_dims=1)
     labels = labeller.label(tf.reshape(windows, [-1, *windows.shape[2:]]))[label]
+    labels = tf.reshape(labels, [-1, demo.shape[1], *labels.shape[1:]])
+    followed = tf.gather(window[..., -1] > rows, place, batch_dims=1)
     return dict(prompt) | {
-        specs.ACTION: tf.reshape(labels, [-1, demo.shape[1], *labels.shape[1:]]),
-        specs.VALID: prompt[specs.VALID] & (window[..., -1] > rows),
+        specs.ACTION: tf.gather(labels, place, batch_dims=1),
+        specs.VALID: prompt[specs.VALID] & followed,
     }
 
 

@@ -206,7 +206,7 @@ def train(
             directory=directory,
             log=log,
             stage=trainer.stage,
-            interval=max(1, num_updates // num_evals),
+            interval=-(-num_updates // num_evals),
             heldout_batches=heldout_batches,
             evaluator=rollout_evaluator,
             checkpointer=checkpointer,

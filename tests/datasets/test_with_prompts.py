@@ -120,7 +120,8 @@ def test_steps_of_demonstrations(source, segment, control):
     orders = 0
     for batch in take(dataset.train_batches(16, seed=3), 20):
         prompt = batch[specs.PROMPT]
-        assert set(prompt) == set(spec) == {*dataset._queries.element_spec, "demo"}
+        told = {"demo", "order"} if control else {"demo"}
+        assert set(prompt) == set(spec) == {*dataset._queries.element_spec, *told}
         for field, array in prompt.items():
             assert array.shape == (16, *spec[field].shape)
             assert array.dtype == spec[field].dtype
@@ -147,6 +148,10 @@ def test_steps_of_demonstrations(source, segment, control):
                 if control:
                     orders += (shown[:, 1] != steps).any()
                     assert set(shown[:, 1]) == set(steps)
+                    order = prompt[specs.ORDER][row, part][:count]
+                    np.testing.assert_array_equal(
+                        shown[:, 1], steps[order - demo * size]
+                    )
                 else:
                     np.testing.assert_array_equal(shown[:, 1], steps)
                 action = prompt[specs.ACTION][row, part][:count]

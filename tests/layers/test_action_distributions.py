@@ -44,6 +44,29 @@ def test_deterministic_actions_stay_in_the_bounds():
     np.testing.assert_allclose(point.metrics(params, action)["action_error"], 0.5)
 
 
+@pytest.mark.parametrize("kind", ["deterministic", "gaussian"])
+def test_wide_bounds_are_those_of_the_actions(kind):
+    """A controller with torques of -3 to 2, say, is not cut at 1."""
+    spec = specs.ArraySpec((2,), "float32", minimum=-3.0, maximum=2.0)
+    wide = distributions.make_distribution(spec, kind)
+    narrow = distributions.make_distribution(specs.ArraySpec((2,), "float32"), kind)
+    params = _RNG.normal(0, 0.4, (20, wide.num_params)).astype("float32")
+    action = _RNG.uniform(-3, 2, (20, 2)).astype("float32")
+    uniform = np.full(params.shape, 0.3, "float32")
+    np.testing.assert_allclose(wide.mode(params), 3 * narrow.mode(params), rtol=1e-6)
+    np.testing.assert_allclose(
+        wide.sample(params, uniform), 3 * narrow.sample(params, uniform), rtol=1e-6
+    )
+    # A density in other units: three times as wide in each of two directions.
+    units = 2 * np.log(3) if kind == "gaussian" else 0.0
+    np.testing.assert_allclose(
+        wide.loss(params, action), narrow.loss(params, action / 3) + units, rtol=1e-5
+    )
+    assert wide.action_spec().minimum == -3.0 and wide.action_spec().maximum == 3.0
+    again = type(wide).from_config(wide.get_config())
+    np.testing.assert_array_equal(again.mode(params), wide.mode(params))
+
+
 def test_r2_is_that_of_the_batch():
     action = _RNG.uniform(-1, 1, (50, 2)).astype("float32")
     point = distributions.Deterministic(2)
@@ -60,5 +83,7 @@ def test_actions_choose_their_distribution():
     assert make(vector).num_params == 3 and make(vector, "gaussian").num_params == 6
     with pytest.raises(ValueError, match="one of .* got 'mixture'"):
         make(vector, "mixture")
+    with pytest.raises(ValueError, match="must be bounded, these lie in .*inf"):
+        make(specs.ArraySpec((2,), "float32", minimum=-np.inf, maximum=np.inf))
     with pytest.raises(ValueError, match="must be categories or float vectors"):
         make(specs.ArraySpec((), "int32"))

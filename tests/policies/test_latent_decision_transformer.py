@@ -163,6 +163,25 @@ def test_demonstrations_are_labelled_by_what_follows_within_them(lam):
             np.testing.assert_array_equal(known, expected)
 
 
+def test_shuffled_steps_keep_what_followed_them(lam):
+    """As the actions of an oracle's demonstrations do, to which it is compared."""
+    labeller, prompt = Labeller(lam), make_prompt()
+    expected = label_prompt(prompt, labeller, specs.LATENT_ACTION)
+    size, order = sequences.DEMO_STEPS, np.tile(np.arange(P), (BATCH, 1))
+    for row, valid in enumerate(prompt[specs.VALID].numpy()):
+        for start in range(0, P, size):
+            length = valid[start : start + size].sum()
+            order[row, start : start + length] = start + np.arange(length)[::-1]
+    frames = tf.gather(prompt[specs.OBSERVATION], order, batch_dims=1)
+    shuffled = {specs.OBSERVATION: frames, specs.ORDER: tf.constant(order, tf.int32)}
+    found = label_prompt(prompt | shuffled, labeller, specs.LATENT_ACTION)
+    assert (order != np.arange(P)).any()
+    for field in (specs.ACTION, specs.VALID):
+        moved = tf.gather(expected[field], order, batch_dims=1).numpy()
+        there = prompt[specs.VALID].numpy()
+        np.testing.assert_allclose(found[field].numpy()[there], moved[there], atol=1e-6)
+
+
 @pytest.mark.parametrize("hindsight", [True, False])
 def test_rollouts_equal_one_pass_over_what_is_remembered(lam, hindsight):
     stage = make(lam, hindsight=hindsight, memory="ring")
