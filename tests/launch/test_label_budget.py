@@ -11,6 +11,7 @@ import test_few_labels
 
 from launch import budget_settings
 from pdtla.analysis import results as results_lib
+from pdtla.layers import module_io
 from pdtla.training import configs
 
 PRESETS = sorted(
@@ -118,7 +119,8 @@ def test_budget_is_measured_on_the_simulator(tmp_path):
     for path, labels in zip(evaluations, (16, 8), strict=True):
         stored = results_lib.read_json(path)
         decoder = out / f"seed-5/expert-{labels}/la_bc_decoder"
-        assert stored["settings"]["decoder"] == str(decoder)
+        digest = module_io.read_digest(decoder / "modules/decoder")
+        assert stored["settings"]["decoder"] == {"decoder": digest}
         assert results_lib.read_results(decoder / "results.json")["labels"] == labels
         (found,) = rows["la_bc", labels]["returns"]
         assert found == np.ravel(stored["rollouts"]["returns"]).tolist()
