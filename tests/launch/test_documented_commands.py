@@ -47,7 +47,8 @@ def test_every_command_of_the_original_has_one():
 
 def test_every_command_names_a_program_and_its_flags():
     shared = (configs.REPOSITORY / "pdtla/training/configs.py").read_text()
-    shared += (configs.REPOSITORY / "launch/run_flags.py").read_text()
+    for name in ("run_flags", "seeds"):
+        shared += (configs.REPOSITORY / f"launch/{name}.py").read_text()
     for command in _ALL:
         program, *arguments = shlex.split(command)
         path = configs.REPOSITORY / f"{program.replace('.', '/')}.py"
