@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from pdtla.analysis import scored_returns
+from pdtla.analysis.summary import RANDOM
 
 Rows = list[dict[str, Any]]
 
-RANDOM = "random"
 FULL = "bc_all"
 
 _DIGITS = {"returns": 0, "successes": 2}

@@ -10,14 +10,11 @@ import numpy as np
 from launch import chain as chain_lib
 from pdtla import specs
 from pdtla.analysis import results as results_lib
+from pdtla.analysis.summary import EXPERT, RANDOM, TRIVIAL
 from pdtla.datasets import rlds_reader
 from pdtla.experts import expert as expert_lib
 from pdtla.rollouts import evaluator as evaluator_lib
 from pdtla.rollouts import trivial_policies, video
-
-RANDOM = "random"
-EXPERT = "expert"
-TRIVIAL = (RANDOM, "best_constant", "action_marginal")
 
 Episodes = dict[str, results_lib.Results]
 

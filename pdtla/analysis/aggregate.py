@@ -127,8 +127,7 @@ def bootstrap_interval(
         draws = statistic(
             [_resample(stratum, num_resamples, rng) for stratum in strata]
         )
-    tail = 50.0 * (1.0 - confidence)
-    low, high = np.percentile(draws, [tail, 100.0 - tail])
+    low, high = _ends(draws, confidence)
     return Interval(float(statistic(strata)), float(low), float(high))
 
 
@@ -192,8 +191,7 @@ def improvement_interval(
         difference = a[:, :, None] - b[:, None, :]
         wins = (difference > 0) + 0.5 * (difference == 0)
         draws += wins.mean(axis=(1, 2)) / len(xs)
-    tail = 50.0 * (1.0 - confidence)
-    low, high = np.percentile(draws, [tail, 100.0 - tail])
+    low, high = _ends(draws, confidence)
     return Interval(estimate, float(low), float(high))
 
 
@@ -224,9 +222,14 @@ def performance_profile(
         return np.stack([(pooled > each).mean(axis=-1) for each in thresholds], -1)
 
     draws = shares(pool([_resample(stratum, num_resamples, rng) for stratum in strata]))
-    tail = 50.0 * (1.0 - confidence)
-    low, high = np.percentile(draws, [tail, 100.0 - tail], axis=0)
+    low, high = _ends(draws, confidence)
     return shares(pool(strata)), low, high
+
+
+def _ends(draws: np.ndarray, confidence: float) -> np.ndarray:
+    """The ends of the percentile interval of draws `[R, ...]`, `[2, ...]`."""
+    tail = 50.0 * (1.0 - confidence)
+    return np.percentile(draws, [tail, 100.0 - tail], axis=0)
 
 
 def _as_strata(scores: Strata) -> list[np.ndarray]:
