@@ -86,14 +86,12 @@ class Chain:
             [*own, *files], {"DATA_DIR": self.data_dir} | bindings, [train_lib.train]
         )
         workdir = str(self.run(name))
+        self._check_models(name, bindings)
         train = gin.get_configurable(train_lib.train)
         results = self._timed(name, lambda: train(workdir=workdir))
         self._check_data(name, results)
-        self._check_models(name, bindings)
         keras.backend.clear_session()
-        if "rollouts" in results:
-            results["rollouts"] = results_lib.rollouts_of_training(results)
-        return results
+        return results_lib.as_trained(results)
 
     def evaluate(
         self,
@@ -217,7 +215,10 @@ class Chain:
             )
 
     def _check_models(self, name: str, bindings: dict[str, Any]) -> None:
-        """Likewise if the models that it stands on are still what they were."""
+        """Likewise if the models that it stands on are still what they were.
+
+        A run that was stopped does not go on with others, either.
+        """
         found = {
             macro: _digests(bindings[macro]) for macro in _MODELS if macro in bindings
         }
@@ -228,7 +229,9 @@ class Chain:
                 f"{self.run(name)} was trained with another {_changed(stored, found)} "
                 "than there is now; remove it, or give another output directory."
             )
-        results_lib.write_json(path, found)
+        if found:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            results_lib.write_json(path, found)
 
     def _timed(self, name: str, step: Callable[[], Any]) -> Any:
         """Runs a step; a skipped one keeps the seconds it once took."""

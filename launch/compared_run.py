@@ -9,7 +9,7 @@ from pdtla.analysis import results as results_lib
 from pdtla.training import bindings, configs, workdir
 
 # They name the runs before, whose names hold the seed.
-_OF_SEED = ("LOAD_LATENT_ACTIONS", "LAM_RUN", "DECODER_RUN", "START_RUN")
+_OF_SEED = ("LOAD_LATENT_ACTIONS", "LAM_RUN", "IDM_RUN", "DECODER_RUN", "START_RUN")
 # What does not change how methods are measured; results tell the last two.
 _NO_EVALUATION = {"SEED", "DATA_DIR", "RECORD", "NUM_EVAL_ROLLOUTS", "EVAL_MODES"}
 

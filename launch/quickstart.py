@@ -124,11 +124,12 @@ def gather_returns(
             returns[method] = [np.array(references[method])]
             continue
         results = [
-            results_lib.read_results(chain.run(run[method]) / "results.json")
+            results_lib.as_trained(
+                results_lib.read_results(chain.run(run[method]) / "results.json")
+            )
             for run in runs
         ]
-        sections = map(results_lib.rollouts_of_training, results)
-        returns[method] = [np.array(each["returns"]).ravel() for each in sections]
+        returns[method] = [np.array(r["rollouts"]["returns"]).ravel() for r in results]
     return returns
 
 
@@ -159,9 +160,12 @@ def find_videos(chain: chain_lib.Chain, runs: dict[str, str]) -> dict[str, str]:
     """The last rollout video of each run, relative to the chain's directory."""
     videos = {name: f"{name}.gif" for name in ("random", "expert")}
     for method, run in runs.items():
-        found = (chain.run(run) / "rollouts").glob("*.gif")
-        last = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
-        if last:
+        # Those of launch.evaluate have a mode in their names.
+        found = (chain.run(run) / "rollouts").glob("step-*.gif")
+        steps = {path.stem.removeprefix("step-"): path for path in found}
+        trained = [step for step in steps if step.isdecimal()]
+        if trained:
+            last = steps[max(trained, key=int)]
             videos[method] = str(last.relative_to(chain.directory))
     return videos
 

@@ -122,15 +122,17 @@ def validate(results: Any, where: str = "results") -> None:
         _check_fields(rollouts, _ROLLOUT_FIELDS, f"{where}: rollouts")
 
 
-def rollouts_of_training(results: Results) -> Results:
-    """The `rollouts` that training ended with, whatever was rolled out afterwards."""
-    return results.get(_OF_TRAINING, results["rollouts"])
-
-
 def with_rollouts(results: Results, section: Results) -> Results:
     """Results with other `rollouts`; those of training are kept beside them."""
-    kept = {_OF_TRAINING: results["rollouts"]} if "rollouts" in results else {}
+    kept = {_OF_TRAINING: results.get("rollouts")}
     return kept | results | {"rollouts": section}
+
+
+def as_trained(results: Results) -> Results:
+    """Results as training left them, whatever was rolled out afterwards."""
+    others = {k: v for k, v in results.items() if k not in (_OF_TRAINING, "rollouts")}
+    section = results.get(_OF_TRAINING, results.get("rollouts"))
+    return others if section is None else others | {"rollouts": section}
 
 
 def flat(values: list) -> list[float]:

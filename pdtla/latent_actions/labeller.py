@@ -64,7 +64,9 @@ class Labeller:
         self.num_frames = shape[0]
         self.future = getattr(self._idm, "future", 1)
         digests = [read_digest(path) for path in directories.values()]
-        ahead = [f"future {self.future}"] if self.future != 1 else []
+        # Latents of such models were once written beside other steps.
+        horizon = getattr(self._idm, "horizon", 1)
+        ahead = [f"horizon {horizon}"] if horizon != 1 else []
         text = " ".join([latent, *directories, *digests, *ahead])
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
         self.fields = self._field_specs()

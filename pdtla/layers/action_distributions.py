@@ -214,7 +214,7 @@ def make_distribution(
     if not math.isfinite(bound):
         raise ValueError(
             f"Actions must be bounded, these lie in {(spec.minimum, spec.maximum)}; "
-            'ACTION_BOUNDS="data" takes the bounds of the data.'
+            'action_bounds="data" of the reader takes those of the data.'
         )
     return maker(spec.shape[0], bound=bound)
 

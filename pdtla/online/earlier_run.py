@@ -8,6 +8,9 @@ from pdtla.environments import names
 from pdtla.layers import latent_decoder, module_io, observation_network
 from pdtla.policies import latent_behavioral_cloning
 
+# Of the specs of actions, what a decoder and an environment must agree in.
+_SHARED = ("shape", "num_values", "minimum", "maximum")
+
 
 def load_trunk(
     run: str, env_id: str, observation_spec: specs.ArraySpec
@@ -46,7 +49,7 @@ def load_head(
     _read_results(run, env_id)
     head = latent_behavioral_cloning.load_decoder(run, latent_dim)
     found = head.distribution.action_spec()
-    if (found.shape, found.num_values) != (action_spec.shape, action_spec.num_values):
+    if any(getattr(found, each) != getattr(action_spec, each) for each in _SHARED):
         raise ValueError(
             f"The decoder of {run} gives actions {found}; {env_id} takes {action_spec}."
         )

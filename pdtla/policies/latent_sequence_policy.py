@@ -46,11 +46,7 @@ class LatentSequencePolicy(SequencePolicy):
         hindsight: bool,
     ):
         super().__init__(network, memory, greedy, target_return, jit_compile)
-        if labeller.future != 1:
-            raise ValueError(
-                "Rollouts infer a step from the next one, but the labels need "
-                f"{labeller.future} more."
-            )
+        _check_future(labeller)
         self._labeller = labeller
         self._label = label
         self._act = act
@@ -93,7 +89,11 @@ def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:
       prompt: `[B, P, ...]`, as a dataset gives it.
       labeller: infers from o_{t-k..t+1}.
       label: which of its fields becomes the action.
+
+    Raises:
+      ValueError: it needs more than the next step.
     """
+    _check_future(labeller)
     # Of which demonstration a step is, 0 for none.
     demo = tf.where(prompt[specs.VALID], prompt[specs.DEMO], 0)
     rows = tf.broadcast_to(tf.range(demo.shape[1]), tf.shape(demo))
@@ -118,6 +118,14 @@ def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:
         specs.ACTION: tf.gather(labels, place, batch_dims=1),
         specs.VALID: prompt[specs.VALID] & followed,
     }
+
+
+def _check_future(labeller: Labeller) -> None:
+    if labeller.future != 1:
+        raise ValueError(
+            "Rollouts infer a step from the next one, but the labels need "
+            f"{labeller.future} more."
+        )
 
 
 def _followed(window: tf.Tensor, is_first: tf.Tensor) -> tf.Tensor:

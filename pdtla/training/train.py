@@ -84,7 +84,8 @@ def train(
       batch_size: windows in the batch of one update, over all replicas.
       own_optimizers: modules of the stage that other optimizers train.
       seed: of the initial weights, of the order of the data, and of noise.
-      num_evals: number of evaluations, evenly spread; the last is at the end.
+      num_evals: number of evaluations at most, evenly spread; the last is at the
+        end.
       max_heldout_batches: batches of one held-out evaluation, -1 for all; 0 for none,
         where all data is trained on.
       log_every: updates between reports.

@@ -33,6 +33,18 @@ def test_round_trip(tmp_path):
     assert os.listdir(path.parent) == ["results.json"]
 
 
+def test_rollouts_of_training_are_told_from_later_ones():
+    trained = example()
+    bare = {name: value for name, value in trained.items() if name != "rollouts"}
+    for before in (trained, bare):
+        later = before
+        for episodes in (1, 2):
+            section = trained["rollouts"] | {"episodes": episodes}
+            later = results.with_rollouts(later, section)
+            assert later["rollouts"]["episodes"] == episodes
+        assert results.as_trained(later) == results.as_trained(before) == before
+
+
 def test_statistics():
     rollouts = example()["rollouts"]
     assert rollouts["mean"] == 4.0

@@ -36,7 +36,7 @@ _PROGRAMS = {
     "report": ("run", "latents", "max_windows", "summary", "output"),
     "sweep": ("sweep_dir", "grid", "grid_file", "max_parallel", "launcher", "status"),
     "import_dataset": ("format", "path", "env_id", "minari_id", "max_episodes"),
-    "quickstart": ("preset", "seeds", "output"),
+    "quickstart": ("preset", "labels", "seeds", "output"),
 }
 _FLAG_VALUES = (
     *("", "x", "-1", "0", "1.5", "nan", "true", "None", "/dev/null", "../x", "a,b"),

@@ -147,7 +147,7 @@ def test_variants_are_compared_on_the_simulator(tmp_path):
             ["ablations", *given, "--only=joint"],
         ]
     )
-    assert wrong["status"] == 2 and "--seeds are different numbers" in wrong["stderr"]
+    assert wrong["status"] == 2 and "--seeds must be different" in wrong["stderr"]
     assert absent["status"] == 2 and "--only is of ['quantizer'" in absent["stderr"]
     assert done["status"] == 0, done["stderr"][-3000:]
     assert part["status"] == 0, part["stderr"][-3000:]

@@ -260,6 +260,7 @@ def test_preset_is_a_whole_configuration(preset):
 FEW = {
     "action": "action_decoder",
     "lam": "lam",
+    "laom": "laom_and_action_decoder",
     "policy": "bc",
     "transformer": "pdtla",
     "vpt": "vpt",
