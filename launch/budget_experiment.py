@@ -40,7 +40,7 @@ class Experiment:
         """Runs what is not done yet; returns the summary, which is written as well."""
         env_id = self._settings.env_id
         for pool in dict.fromkeys((family_lib.EXPERT, self._settings.pool)):
-            macros = self._family.pools[pool].macros
+            macros = dict(self._family.pools[pool].macros) | dict(self._settings.data)
             self._chain.build_dataset(f"{pool} data", ENV_ID=env_id, **macros)
         played = references.measure_with_trivial(
             self._chain,

@@ -4,6 +4,7 @@ import dataclasses
 import glob
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import gin
 
@@ -35,6 +36,7 @@ class BudgetSettings:
       env_id: a game of Procgen, a task of Meta-World or of MuJoCo.
       preset: folder of gin files with the numbers of the stages.
       pool: where labels come from, of the family's pools.
+      data: macros of the datasets, other than the preset's.
       seeds: of training and of the choice of labels, one or several.
       labels: numbers of labelled transitions, one or several.
       methods: of `METHODS`, one or several.
@@ -52,6 +54,7 @@ class BudgetSettings:
     env_id: str
     preset: str
     pool: str
+    data: Mapping[str, Any]
     seeds: Sequence[int] | int
     labels: Sequence[int] | int
     methods: Sequence[str] | str
