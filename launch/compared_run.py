@@ -126,7 +126,9 @@ def _method(seed: int) -> dict[str, str]:
             continue
         text = repr(value)
         if name in _OF_SEED:
-            text = re.sub(rf"(?<=[-_=]){seed}(?!\d)", "", text)
+            named = rf"(?i)(?<=seed)[-_=]?{seed}(?!\d)"
+            bare = rf"(?<=[-_=]){seed}(?!\d)"
+            text = re.sub(named if re.search(named, text) else bare, "", text)
         found[name] = text
     return found
 
@@ -143,6 +145,8 @@ def _evaluation(results: results_lib.Results) -> dict[str, Any]:
     found["episodes"] = len(results_lib.flat(rollouts["returns"]))
     for name in ("mode", "reference", "prompt"):
         found[name] = rollouts.get(name)
+    for name, value in rollouts.get("asked", {}).items():
+        found[f"launch.evaluate, {name}"] = value
     return found
 
 

@@ -14,6 +14,7 @@ the run has finished; the same command goes on where it was stopped.
 
 import pathlib
 import re
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -46,21 +47,25 @@ _FOLLOW = flags.DEFINE_bool(
 _RECORD = flags.DEFINE_integer("record", 4, "Episodes to show in the video.")
 
 
+def asked() -> dict[str, Any]:
+    """What of the command line changes an evaluation, but for its number of episodes.
+
+    Empty for that of the run's own configuration.
+    """
+    given = {
+        "files": flags.FLAGS.gin_file,
+        "bindings": flags.FLAGS.gin_bindings,
+        "decoder": _DECODER_RUN.value,
+        "episodes_per_slot": _EPISODES_PER_SLOT.value,
+        "seed": _SEED.value,
+    }
+    return {name: value for name, value in given.items() if value not in (None, [])}
+
+
 def keep(run: str, name: str, section: results_lib.Results) -> None:
     """Writes the section to a file of its own, with what it was asked for."""
     workdir = pathlib.Path(run)
-    settings = {
-        "config": (workdir / "config.gin").read_text(),
-        "files": flags.FLAGS.gin_file,
-        "bindings": flags.FLAGS.gin_bindings,
-        "flags": {
-            flag.name: flag.value
-            for flag in (_NUM_ROLLOUTS, _EPISODES_PER_SLOT, _GREEDY, _SEED)
-            if flag.value is not None
-        },
-    }
-    if _DECODER_RUN.value:
-        settings["decoder"] = _DECODER_RUN.value
+    settings = {"config": (workdir / "config.gin").read_text()} | asked()
     path = workdir / "evaluations" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     results_lib.write_json(path, {"settings": settings, "rollouts": section})
@@ -105,7 +110,7 @@ def main(argv: list[str]) -> None:
             run = trained_run.with_decoder(run, _DECODER_RUN.value)
         evaluator = _make_evaluator(run)
         if _FOLLOW.value:
-            follower = follow.Follower(workdir, run, evaluator)
+            follower = follow.Follower(workdir, run, evaluator, asked())
         else:
             run = trained_run.restore_latest(run)
     except (ValueError, OSError) as error:
@@ -151,7 +156,7 @@ def _make_evaluator(run: trained_run.Run) -> evaluator_lib.Evaluator:
 def _evaluate(run: trained_run.Run, evaluator: evaluator_lib.Evaluator) -> None:
     """Evaluates once, and writes down what was found."""
     evaluation = evaluator(run.stage, run.step)
-    section = evaluator.section(evaluation) | {"step": run.step}
+    section = evaluator.section(evaluation) | {"step": run.step, "asked": asked()}
     if _NAME.value:
         keep(_RUN.value, _NAME.value, section)
     else:

@@ -4,6 +4,8 @@ import collections
 import pathlib
 import signal
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from absl import logging
 
@@ -57,6 +59,7 @@ class Follower:
       workdir: of the run.
       run: rebuilt from it.
       evaluator: of its policy.
+      asked: what it was asked for beside the run's own configuration.
 
     Raises:
       ConfigError: another process is following the run.
@@ -67,10 +70,12 @@ class Follower:
         workdir: pathlib.Path,
         run: trained_run.Run,
         evaluator: evaluator_lib.Evaluator,
+        asked: Mapping[str, Any],
     ):
         self._workdir = workdir
         self._run = run
         self._evaluator = evaluator
+        self._asked = dict(asked)
         self._directory = workdir / SPLIT
         self._held = workdir_lib.Workdir(self._directory)
         self._lost: set[int] = set()
@@ -126,7 +131,8 @@ class Follower:
             return
         evaluation = self._evaluator(self._run.stage, step)
         section = self._evaluator.section(evaluation)
-        results_lib.write_json(self._directory / _LATEST, section | {"step": step})
+        section |= {"step": step, "asked": self._asked}
+        results_lib.write_json(self._directory / _LATEST, section)
         self._board.scalars(step, SPLIT, evaluation.scalars)
         headline = next(iter(evaluation.rollouts.values()))
         if headline.videos:

@@ -38,6 +38,7 @@ def report(
         return level_report.level_report(
             modules,
             windows.heldout_batches(batch_size),
+            windows.train_batches(batch_size, seed=0),
             num_actions=windows.element_spec[specs.ACTION].num_values,
             max_windows=max_windows,
         )

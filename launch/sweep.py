@@ -14,7 +14,7 @@ import pathlib
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -90,12 +90,13 @@ def main(argv: list[str]) -> int:
 
 def run(manifest: manifest_lib.Manifest, points: Sequence[Point]) -> None:
     """Runs or submits the points that are not finished, running or queued."""
-    states = {each.name: each.state for each in read(manifest, points)}
+    # Without it a point that waits would be submitted once more.
+    queued = _queued(manifest, needed=_LAUNCHER.value == "slurm")
+    states = {each.name: each.state for each in read(manifest, points, queued)}
     done = (status.FINISHED, status.RUNNING, status.QUEUED)
+    missing = [point for point in points if states[point.name] not in done]
     tasks = {
-        point.name: _task(point, manifest, index)
-        for index, point in enumerate(points)
-        if states[point.name] not in done
+        point.name: _task(point, manifest, index) for index, point in enumerate(missing)
     }
     logging.info("%d of %d points to run.", len(tasks), len(points))
     if _LAUNCHER.value == "local":
@@ -118,29 +119,48 @@ def run(manifest: manifest_lib.Manifest, points: Sequence[Point]) -> None:
 
 
 def read(
-    manifest: manifest_lib.Manifest, points: Sequence[Point]
+    manifest: manifest_lib.Manifest,
+    points: Sequence[Point],
+    queued: Mapping[str, str],
 ) -> list[status.Status]:
-    """What is done of each point, by its workdir and, where it has a job, by SLURM."""
-    jobs = manifest.jobs()
-    states: dict[str, str] = {}
-    if jobs:
-        from launch.sweeps import slurm
+    """What is done of each point, by its workdir and, where it has a job, by SLURM.
 
-        try:
-            states = slurm.states()
-        except configs.ConfigError as error:
-            logging.warning("What is queued is not known: %s", error)
+    Args:
+      manifest: of the sweep.
+      points: of the sweep.
+      queued: states of SLURM's jobs by their ids.
+    """
+    jobs = manifest.jobs()
     return [
         status.read(
-            point, manifest.directory / point.name, states.get(jobs.get(point.name, ""))
+            point, manifest.directory / point.name, queued.get(jobs.get(point.name, ""))
         )
         for point in points
     ]
 
 
+def _queued(manifest: manifest_lib.Manifest, needed: bool) -> Mapping[str, str]:
+    """States of SLURM's jobs by their ids, if the sweep has any.
+
+    Raises:
+      ConfigError: SLURM does not answer, and the answer is needed.
+    """
+    if not manifest.jobs():
+        return {}
+    from launch.sweeps import slurm
+
+    try:
+        return slurm.states()
+    except configs.ConfigError as error:
+        if needed:
+            raise
+        logging.warning("What is queued is not known: %s", error)
+        return {}
+
+
 def show(manifest: manifest_lib.Manifest, points: Sequence[Point]) -> int:
     """Prints the table of the points; returns 1 if one has failed, else 0."""
-    statuses = read(manifest, points)
+    statuses = read(manifest, points, _queued(manifest, needed=False))
     sys.stdout.write(status.table(statuses) + "\n")
     return int(any(each.state == status.FAILED for each in statuses))
 

@@ -38,6 +38,7 @@ class _Found:
 def level_report(
     modules: Mapping[str, keras.layers.Layer],
     batches: Iterable[Batch],
+    fit: Iterable[Batch] | None = None,
     *,
     num_actions: int | None = None,
     max_windows: int = 4096,
@@ -48,9 +49,11 @@ def level_report(
     Args:
       modules: `idm`, `vq` and `fdm` of a latent action model with a residual quantizer,
         and `skill` of a hierarchical one.
-      batches: held-out windows; with their actions, probes are fitted.
+      batches: held-out windows.
+      fit: windows of other episodes; where both have actions, probes are fitted on
+        these and scored on the held-out ones.
       num_actions: number of discrete actions; None for continuous ones.
-      max_windows: windows to look at; probes are fitted on half of them.
+      max_windows: windows to look at, of either kind.
       seed: seed of the probes.
 
     Returns:
@@ -76,9 +79,11 @@ def level_report(
     for level, codes in enumerate(per_level, start=1):
         counts = code_usage.code_counts(codes, vq.num_codes)
         rows[str(level)] |= code_usage.codebook_report(counts)
-    if found.actions is not None:
+    if fit is not None and found.actions is not None:
+        others = _infer(modules, fit, max_windows)
         for name, latents in found.latents.items():
-            rows[name] |= _probe(latents, found.actions, num_actions, seed)
+            data = others.latents[name], others.actions, latents, found.actions
+            rows[name] |= _probe(data, num_actions, seed)
     return rows
 
 
@@ -93,10 +98,8 @@ def table(rows: Rows) -> str:
 
 
 def _probe(
-    latents: np.ndarray, actions: np.ndarray, num_actions: int | None, seed: int
+    data: tuple[np.ndarray, ...], num_actions: int | None, seed: int
 ) -> dict[str, float]:
-    half = len(actions) // 2
-    data = latents[:half], actions[:half], latents[half:], actions[half:]
     scores = {}
     for name, hidden in (("linear", ()), ("mlp", probes.HIDDEN)):
         if num_actions is None:

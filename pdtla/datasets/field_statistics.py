@@ -61,10 +61,15 @@ def bounded(
       num_trajs: how many of its first trajectories are trained on.
 
     Raises:
-      ValueError: an action lies outside of the bounds.
+      ValueError: an action lies outside of the bounds, or the datasets are joint.
     """
     if not spec.dtype.startswith("float"):
         return spec
+    if hasattr(source, "readers"):
+        raise ValueError(
+            "Actions of joint datasets must be discrete, those of "
+            f"{source.directory} are continuous."
+        )
     stored = of(source, specs.ACTION, num_trajs)
     low, high = min(stored["min"]), max(stored["max"])
     if source.action_bounds == "data":

@@ -17,6 +17,7 @@ from pdtla.datasets import rlds_writer
 from pdtla.experts import collect
 
 _VERSION = "1.0.0"
+_SLACK = 1e-3  # by which rounding may carry an action beyond its bounds
 _SHARD_BYTES = 1 << 27
 _SHARD_STEPS = 1 << 16
 
@@ -130,7 +131,13 @@ class ImportedDataset:
                     f"got {action.min()} to {action.max()}."
                 )
         else:
-            action = np.clip(action, self.action.minimum, self.action.maximum)
+            low, high = self.action.minimum, self.action.maximum
+            if action.min() < low - _SLACK or action.max() > high + _SLACK:
+                raise ValueError(
+                    f"Actions of {self.name} must lie in {(low, high)}, got "
+                    f"{action.min():.4g} to {action.max():.4g}; scale them first."
+                )
+            action = np.clip(action, low, high)
         for name, array, spec in (
             ("observations", episode.observation, self.observation),
             ("actions", action, self.action),

@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from absl import logging
 
 from pdtla import specs
 from pdtla.datasets import imported_dataset, step_chunks
@@ -66,7 +67,17 @@ def _find_chunks(chunks_dir: str, split: str) -> list[pathlib.Path]:
     paths = [path for path in directory.glob("*.npz") if path.stem.isdigit()]
     if not paths:
         raise FileNotFoundError(f"{directory} has no chunks (0.npz, 1.npz, ...).")
-    return sorted(paths, key=lambda path: int(path.stem))
+    paths.sort(key=lambda path: int(path.stem))
+    numbers = [int(path.stem) for path in paths]
+    gaps = [a for a, b in zip(numbers, numbers[1:], strict=False) if b != a + 1]
+    if gaps:
+        logging.warning(
+            "%s: what follows %d.npz is missing; the episode that it ends with is "
+            "joined to another one.",
+            directory,
+            gaps[0],
+        )
+    return paths
 
 
 def _load(path: pathlib.Path) -> step_chunks.StepChunk:

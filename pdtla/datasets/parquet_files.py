@@ -7,6 +7,7 @@ action, reward, done, truncated. Others (such as JAT's) have a row an episode.
 
 import functools
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -51,6 +52,8 @@ def parquet_files(
     """
     if rows not in ("steps", "episodes"):
         raise ValueError(f"rows must be 'steps' or 'episodes', got {rows!r}.")
+    if rows == "episodes" and done_marks_first:
+        raise ValueError("Rows that are episodes end with them: no done_marks_first.")
     reader = _Reader(rows == "episodes", dict(columns or {}))
     files = {split: _find(path, split) for split in _SPLITS}
     if not files["train"]:
@@ -124,8 +127,9 @@ class _Reader:
         columns = {field: _to_numpy(array) for field, array in batch.items()}
         count = len(columns["action"])
         last = np.arange(count) == count - 1
-        done = columns.get("done", last).astype(bool)
-        truncated = columns.get("truncated", np.zeros(count)).astype(bool)
+        done = np.broadcast_to(columns.get("done", last), (count,)).astype(bool)
+        truncated = columns.get("truncated", np.zeros(count))
+        truncated = np.broadcast_to(truncated, (count,)).astype(bool)
         level = columns.get("level_seed", step_chunks.no_levels(1))
         return step_chunks.StepChunk(
             observation=columns["observation"],
@@ -145,7 +149,16 @@ def _episodes(
 
 def _find(directory: str, split: str) -> list[pathlib.Path]:
     root = pathlib.Path(directory).expanduser()
-    return sorted([*root.glob(f"{split}-*.parquet"), *root.glob(f"{split}/*.parquet")])
+    found = [*root.glob(f"{split}-*.parquet"), *root.glob(f"{split}/*.parquet")]
+    return sorted(found, key=_place)
+
+
+def _place(path: pathlib.Path) -> list[tuple[int, str]]:
+    """Sorts names by the numbers in them: part-2 before part-10."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part)
+        for part in re.split(r"(\d+)", str(path))
+    ]
 
 
 def _open(path: pathlib.Path) -> parquet.ParquetFile:

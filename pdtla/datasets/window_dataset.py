@@ -105,9 +105,9 @@ class WindowDataset:
         self.source = source
         self.fields = tuple(fields)
         self._kind = window_index.window_kind(window, context_len, k_step_preds)
-        if self._kind.moves and num_examples != -1:
+        if num_examples != -1 and (self._kind.moves or window == "chunk"):
             raise ValueError(
-                "Sequences have labels by the trajectory (num_trajs), got "
+                "Sequences and chunks have labels by the trajectory (num_trajs), got "
                 f"num_examples={num_examples}."
             )
         self._store = joint_latents.open_latents(source, latents) if latents else None

@@ -46,6 +46,8 @@ class NoiseSubstitutionQuantizer(keras.layers.Layer):
     Reference: Vali and Bäckström 2022, IEEE Access 10, doi 10.1109/ACCESS.2022.3147670.
     """
 
+    gives_noise = True  # in training, not the vectors of its codes
+
     def __init__(
         self,
         num_codes: int = 8,
@@ -62,6 +64,7 @@ class NoiseSubstitutionQuantizer(keras.layers.Layer):
                 f"{(num_codes, num_latents, code_dim)}."
             )
         self.num_codes = num_codes
+        self.num_codebooks = 1
         self.num_latents = num_latents
         self.code_dim = code_dim
         self.restart_threshold = restart_threshold

@@ -57,6 +57,10 @@ class ResidualQuantizer(keras.layers.Layer):
         self.num_codes_per_latent = num_quantizers * quantizer.num_codes_per_latent
         self.input_dim = quantizer.input_dim
         self.output_dim = quantizer.output_dim
+        # Of a shared level of one codebook every place has the same.
+        books = getattr(quantizer, "num_codebooks", quantizer.num_codes_per_latent)
+        shared = self.shared_codebook and books == 1
+        self.num_codebooks = 1 if shared else num_quantizers * books
 
     @property
     def quantizers(self) -> tuple[keras.layers.Layer, ...]:
@@ -72,16 +76,19 @@ class ResidualQuantizer(keras.layers.Layer):
 
     def call(self, inputs, training: bool = False):
         inputs = ops.cast(inputs, "float32")
-        total = ops.zeros_like(inputs)
+        total = covered = ops.zeros_like(inputs)
         levels, outputs = [], []
         for index, quantizer in enumerate(self.quantizers):
-            residual = inputs - ops.stop_gradient(total)
+            residual = inputs - ops.stop_gradient(covered)
             output = quantizer(residual, training=training)
             step = output["quantized"]
             if index:
                 # Each level passes on the whole gradient of the input: count one.
                 step = step - (residual - ops.stop_gradient(residual))
             total = total + step
+            if getattr(quantizer, "gives_noise", False):
+                step = quantizer.codes_to_latent(output["codes"])
+            covered = covered + step
             levels.append(total)
             outputs.append(output)
         perplexity = ops.stack([output["perplexity"] for output in outputs])

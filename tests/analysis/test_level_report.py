@@ -66,7 +66,7 @@ def test_rows_equal_numpy():
     data = list(batches(3))
     for batch in data:
         stage(batch, training=True)
-    rows = level_report.level_report(stage.modules(), data)
+    rows = level_report.level_report(stage.modules(), data, data)
     assert list(rows) == ["1", "2", "unquantized"]
     frames = np.concatenate([batch["observation"] for batch in data])
     latent = frames[:, 2] - frames[:, 1]
@@ -101,7 +101,7 @@ def test_discrete_actions_are_probed_by_accuracy():
     for _ in range(10):
         for batch in data:
             stage(batch, training=True)
-    rows = level_report.level_report(stage.modules(), data, num_actions=WIDTH)
+    rows = level_report.level_report(stage.modules(), data, data, num_actions=WIDTH)
     # Three actions, eight codes: the first level says it all.
     assert rows["1"]["probe_mlp"] == rows["unquantized"]["probe_linear"] == 1.0
     assert rows["1"]["perplexity"] > 2.5
@@ -120,7 +120,7 @@ def test_hierarchical_rows_are_the_metrics_of_the_stage():
     data = list(batches(5))
     for batch in data:
         stage(batch, training=True)
-    rows = level_report.level_report(stage.modules(), data)
+    rows = level_report.level_report(stage.modules(), data, data)
     whole = {key: tf.concat([batch[key] for batch in data], axis=0) for key in data[0]}
     _, metrics = stage(whole)
     for row, column, metric in (

@@ -141,6 +141,40 @@ def test_a_row_an_episode(tmp_path):
     assert reader.metadata["return_mean"] == np.mean(LENGTHS)
 
 
+def test_files_are_read_in_the_order_of_their_numbers(tmp_path):
+    names = [f"part.{number}.parquet" for number in range(12)]
+    (tmp_path / "train").mkdir()
+    for name in names:
+        (tmp_path / "train" / name).touch()
+    found = parquet_files._find(str(tmp_path), "train")
+    assert [path.name for path in found] == names
+
+
+@pytest.mark.parametrize("size", [1.0, 1.5])
+def test_an_episode_a_row_with_one_mark_and_its_bounds(tmp_path, size):
+    table = pa.table(
+        {
+            "observation": [np.zeros((3, 2)).tolist()],
+            "action": [np.full((3, 1), size).tolist()],
+            "done": [True],
+            "truncated": [False],
+        }
+    )
+    (tmp_path / "train").mkdir()
+    parquet.write_table(table, tmp_path / "train" / "0.parquet")
+    given = {"path": str(tmp_path), "env_id": "a", "num_actions": 2, "rows": "episodes"}
+    data = parquet_files.parquet_files(**given)
+    if size > 1.0:
+        with pytest.raises(ValueError, match=r"must lie in \(-1.0, 1.0\), got 1.5 to"):
+            data.write(str(tmp_path / "data"))
+        return
+    data.write(str(tmp_path / "data"))
+    reader = synthetic.reader(tmp_path / "data", dataset_name="parquet/a")
+    assert reader.array("is_terminal").tolist() == [False, False, True]
+    with pytest.raises(ValueError, match="no done_marks_first"):
+        parquet_files.parquet_files(**given, done_marks_first=True)
+
+
 def test_errors_name_the_file_and_the_columns(tmp_path):
     with pytest.raises(FileNotFoundError, match="neither train-"):
         import_files(tmp_path)

@@ -383,6 +383,10 @@ def test_errors_state_the_rule(source):
     cases = [
         (dict(num_trajs=10), "num_trajs must be at most the 9 training traj"),
         (dict(num_trajs=0), "num_trajs must be -1 or at least 1, got 0"),
+        (
+            dict(window="chunk", k_step_preds=3, num_examples=5),
+            "chunks have labels by the trajectory",
+        ),
         (dict(num_examples=999), "num_examples must be at most the 42 training tr"),
         (dict(train_frac=0.0), "train_frac must be above 0"),
         (dict(window="n_steps"), "window must be one of"),

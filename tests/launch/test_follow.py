@@ -67,7 +67,7 @@ def make_follower(workdir):
         str(workdir), trained_run.read_settings(str(workdir), [], [])
     )
     evaluator = trained_run.make_evaluator(run, num_rollouts=2, record=0)
-    return follow.Follower(workdir, run, evaluator)
+    return follow.Follower(workdir, run, evaluator, asked={})
 
 
 def test_beside_a_run(maze, tmp_path):

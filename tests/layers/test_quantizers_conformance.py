@@ -265,3 +265,29 @@ def test_two_replicas_do_what_one_device_does():
     )
     expected = [f"equal: {name}" for name in quantizer_table.QUANTIZERS]
     assert done.stdout.splitlines() == expected, done.stderr[-2000:]
+
+
+def test_finer_levels_train_on_what_is_left_though_noise_is_given():
+    quantizer = QUANTIZERS["residual_nsvq"]()
+    inputs = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    quantizer(inputs, training=True)  # places the codes
+    first, second = (np.array(level.codebook[0]) for level in quantizer.quantizers)
+    codes = np.array(quantizer(inputs, training=True)["codes"])
+    left = inputs.reshape(-1, 2) - first[codes[:, :2].reshape(-1)]
+    distances = np.square(left[:, None] - second).sum(-1)
+    np.testing.assert_array_equal(codes[:, 2:].reshape(-1), distances.argmin(-1))
+
+
+def test_codebooks_are_counted_as_they_are_shared():
+    counts = {
+        name: make().num_codebooks
+        for name, make in QUANTIZERS.items()
+        if hasattr(make(), "num_codebooks")
+    }
+    assert counts == {
+        "vq": 2,
+        "residual_vq": 4,
+        "residual_vq_shared": 6,
+        "residual_nsvq": 2,
+        "nsvq": 1,
+    }
