@@ -27,7 +27,7 @@ def make_rows(measured: Sequence[Mapping[str, Any]]) -> Rows:
     """Scores each variant as (return - random) / (bc on all labels - random).
 
     A variant is held against the cloning of its own seeds. Intervals of the mean are
-    over episodes within seeds.
+    over levels, drawn alike for all seeds.
 
     Args:
       measured: for each variant its `factor`, `value`, `seeds`, the `returns` of each

@@ -1,5 +1,6 @@
 """`ComparedRun`, a finished run as a comparison sees it."""
 
+import collections
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ class ComparedRun(NamedTuple):
       workdir: of the run.
       results: of the run.
       method: everything that makes the method, by its places in the configuration:
-        all but the seed.
+        all but the seed; runs that it stands on may still tell it in their names.
       evaluation: everything that makes the evaluation.
     """
 
@@ -56,7 +57,7 @@ def read(directory: str | pathlib.Path) -> ComparedRun:
     return ComparedRun(
         path,
         results,
-        _method(results["seed"]),
+        _method(),
         _evaluation(results),
     )
 
@@ -89,12 +90,28 @@ def differences(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 def by_method(runs: Iterable[ComparedRun]) -> list[list[ComparedRun]]:
     """Runs that differ in nothing but their seeds, by their seeds.
 
+    What they stand on may be one run, or one run a seed whose name tells the seed.
+
     Raises:
       ConfigError: two runs of a method have one seed.
     """
+    runs = list(runs)
+    named = collections.Counter(
+        (_but_for_runs(run.method), item)
+        for run in runs
+        for item in run.method.items()
+        if item[0] in _OF_SEED
+    )
     groups: dict[tuple, dict[int, ComparedRun]] = {}
     for run in runs:
-        seeds = groups.setdefault(tuple(sorted(run.method.items())), {})
+        others = _but_for_runs(run.method)
+        stands_on = tuple(
+            # One that several runs name is shared by their seeds.
+            (name, text if named[others, (name, text)] > 1 else _unseeded(run, text))
+            for name, text in sorted(run.method.items())
+            if name in _OF_SEED
+        )
+        seeds = groups.setdefault((others, stands_on), {})
         seed = run.results["seed"]
         if seed in seeds:
             raise configs.ConfigError(
@@ -117,20 +134,27 @@ def names(groups: Sequence[Sequence[ComparedRun]]) -> list[str]:
     ]
 
 
-def _method(seed: int) -> dict[str, str]:
+def _method() -> dict[str, str]:
     """The current configuration without its seed and what only reports."""
-    found = {}
-    for binding, value in bindings.snapshot().items():
-        name = str(binding)
-        if name in workdir.REPORTING_KNOBS | {"SEED", "DATA_DIR"}:
-            continue
-        text = repr(value)
-        if name in _OF_SEED:
-            named = rf"(?i)(?<=seed)[-_=]?{seed}(?!\d)"
-            bare = rf"(?<=[-_=]){seed}(?!\d)"
-            text = re.sub(named if re.search(named, text) else bare, "", text)
-        found[name] = text
-    return found
+    unwanted = workdir.REPORTING_KNOBS | {"SEED", "DATA_DIR"}
+    return {
+        str(binding): repr(value)
+        for binding, value in bindings.snapshot().items()
+        if str(binding) not in unwanted
+    }
+
+
+def _but_for_runs(method: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """A method without the runs that it stands on."""
+    return tuple(sorted(item for item in method.items() if item[0] not in _OF_SEED))
+
+
+def _unseeded(run: ComparedRun, text: str) -> str:
+    """The name of a run that another one stands on, without the other's seed."""
+    seed = run.results["seed"]
+    named = rf"(?i)(?<=seed)[-_=]?{seed}(?!\d)"
+    bare = rf"(?<=[-_=]){seed}(?!\d)"
+    return re.sub(named if re.search(named, text) else bare, "", text)
 
 
 def _evaluation(results: results_lib.Results) -> dict[str, Any]:

@@ -82,7 +82,8 @@ class Follower:
         self._failures = collections.Counter[int]()
         last = max(self.evaluated(), default=0)
         self._lines = JsonLines(self._directory, step=last)
-        self._board = TensorBoard(workdir, step=last)
+        # What training rolled out itself stays in the same curves.
+        self._board = TensorBoard(workdir, step=max(last, _last_own(workdir)))
 
     def evaluated(self) -> set[int]:
         """The steps whose checkpoints were evaluated, by this process or before."""
@@ -154,6 +155,13 @@ class Follower:
             time.sleep(_POLL_SECONDS)
         add_rollouts(self._workdir, results_lib.read_json(path))
         logging.info("The run has finished; the last evaluation is in its results.")
+
+
+def _last_own(workdir: pathlib.Path) -> int:
+    """The last step at which training itself rolled out, 0 for none."""
+    path = workdir / plots.METRICS
+    curves = plots.read_metrics(path, SPLIT) if path.exists() else {}
+    return max((step for steps, _ in curves.values() for step in steps), default=0)
 
 
 def add_rollouts(workdir: pathlib.Path, section: results_lib.Results) -> None:

@@ -127,7 +127,9 @@ def _stored_latents(
     run: str, windows: WindowDataset, latents: str | None
 ) -> dict[str, np.ndarray]:
     """Latents beside the dataset that this run wrote, and those of the given name."""
-    own = {Labeller(run, latent=latent).fingerprint for latent in LATENTS}
+    models = [Labeller(run, latent=latent) for latent in LATENTS]
+    own = {model.fields[specs.LATENT_ACTION].made_by for model in models}
+    older = {model.fingerprint for model in models}  # whose sets do not tell that
     found = {}
     source = windows.source
     directory = getattr(source, "directory", None)
@@ -136,7 +138,12 @@ def _stored_latents(
         name = path.parent.name
         stores = [LatentStore(reader, name) for reader in readers]
         if all(
-            store.exists and store.manifest["model_fingerprint"] in own
+            store.exists
+            and (
+                store.manifest["model_fingerprint"] in older
+                or getattr(store.element_spec.get(specs.LATENT_ACTION), "made_by", None)
+                in own
+            )
             for store in stores
         ):
             found[name] = open_latents(source, name).read()[specs.LATENT_ACTION]
@@ -156,6 +163,7 @@ def _write_tensor_board(
         for key, value in item["values"].items()
     }
     sink.scalars(step, DIRECTORY, scalars)
+    sink.text(step, DIRECTORY, "verdicts", health_report.markdown_table(found))
     pictures = {
         title: tf.io.decode_png(data, channels=3)[None]
         for title, data in figures.items()

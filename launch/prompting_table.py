@@ -34,7 +34,7 @@ def make_rows(
 
     The score is (return - random) / (oracle with most demonstrations - random), the
     gain the difference to the same method without demonstrations, task by task; both
-    have intervals over tasks, within seeds.
+    have intervals over tasks, drawn alike for all seeds.
 
     Args:
       found: episodes of each seed, by method and what it was shown.
@@ -45,7 +45,7 @@ def make_rows(
     full = tasks.get(("oracle", most))
     rows = []
     for (method, shown), values in tasks.items():
-        mean = aggregate.bootstrap_interval(values)
+        mean = aggregate.bootstrap_interval(values, same_levels=True)
         row = {
             "method": method,
             "prompt": shown,
@@ -60,7 +60,9 @@ def make_rows(
         without = tasks.get((method, "0"))
         if without is not None and shown != "0":
             pairs = zip(values, without, strict=True)
-            gain = aggregate.bootstrap_interval([a - b for a, b in pairs])
+            gain = aggregate.bootstrap_interval(
+                [a - b for a, b in pairs], same_levels=True
+            )
             row["gain"] = gain.estimate
             row["gain_ci95"] = [gain.low, gain.high]
         rows.append(row)

@@ -78,12 +78,33 @@ def text(summary: Mapping[str, Any]) -> str:
     constants = {**summary["trivial"], "bc_all": summary["all_labels"]["mean"]}
     constants["expert"] = summary["expert"]
     said = ", ".join(f"`{name}` {x:z.{digits}f}" for name, x in constants.items())
-    return "\n".join([*lines, "", f"{said}."]) + "\n"
+    return "\n".join([*lines, "", f"{said}.", *_improvement(summary)]) + "\n"
 
 
 def _digits(summary: Mapping[str, Any]) -> int:
     """Decimals that returns are worth."""
     return 0 if abs(summary["all_labels"]["mean"]) >= 100 else 2
+
+
+def _improvement(summary: Mapping[str, Any], than: str = "bc") -> list[str]:
+    """How probably a run of each other method beats one of this one."""
+    found = []
+    for pair in summary["improvement"]:
+        if than in (pair["better"], pair["than"]):
+            low, high = pair["ci95"]
+            probability, method = pair["probability"], pair["better"]
+            if method == than:
+                method = pair["than"]
+                probability, low, high = 1 - probability, 1 - high, 1 - low
+            found.append(f"`{method}` {probability:.2f} ({low:.2f}, {high:.2f})")
+    if not found:
+        return []
+    words = ", ".join(found)
+    return [
+        "",
+        f"Probability that a run is better than one of `{than}` with as many labels, "
+        f"over all numbers of labels: {words}.",
+    ]
 
 
 def _needed(summary: Mapping[str, Any]) -> dict[str, str]:

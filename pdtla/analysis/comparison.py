@@ -25,7 +25,7 @@ def paired_differences(methods: Mapping[str, Played]) -> list[dict[str, Any]]:
     """The differences of any two methods, episode against episode of a level.
 
     Seeds that both have are paired; without any, the mean over the seeds of each level
-    is. Intervals draw seeds, if there are several, and levels within them.
+    is. Intervals draw seeds, if there are several, and levels, alike for all seeds.
 
     Args:
       methods: all played the same levels in the same order.
@@ -47,7 +47,9 @@ def paired_differences(methods: Mapping[str, Played]) -> list[dict[str, Any]]:
             or [np.mean(list(each.returns.values()), axis=0)]
             for each in (a, b)
         )
-        interval = aggregate.paired_difference(xs, ys, resample_strata=len(seeds) > 1)
+        interval = aggregate.paired_difference(
+            xs, ys, same_levels=True, resample_strata=len(seeds) > 1
+        )
         found.append(
             {
                 "first": x,
@@ -64,10 +66,13 @@ def paired_differences(methods: Mapping[str, Played]) -> list[dict[str, Any]]:
 
 
 def mean_curve(
-    curves: Sequence[tuple[Sequence[float], Sequence[float]]],
+    curves: Sequence[tuple[Sequence[float], Sequence[float | None]]],
 ) -> tuple[list[float], list[float]]:
-    """Means over runs at the steps that all of them have."""
-    tables = [dict(zip(steps, values, strict=True)) for steps, values in curves]
+    """Means over runs at the steps at which all of them have a number."""
+    tables = [
+        {x: y for x, y in zip(steps, values, strict=True) if y is not None}
+        for steps, values in curves
+    ]
     steps = [step for step in tables[0] if all(step in each for each in tables)]
     means = [float(np.mean([each[step] for each in tables])) for step in steps]
     return steps, means

@@ -140,6 +140,18 @@ def headline(report: Report) -> dict[str, float]:
     return found
 
 
+def markdown_table(report: Report) -> str:
+    """The report as Markdown: what was found, the rule, and why it is there."""
+    lines = ["| item | verdict | found | rule | why |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {name} | {item['verdict']} | {item['finding']} | {item['rule']} "
+        f"| {item['why']} |"
+        for name, item in report["items"].items()
+    ]
+    lines.append(f"| all | {report['verdict']} | {report['cause'] or ''} | | |")
+    return "\n".join(lines)
+
+
 def text_table(report: Report) -> str:
     """The report as lines of text for a terminal."""
     lines = [

@@ -1,9 +1,8 @@
 """What action labels buy: returns over numbers of labels, method by method.
 
 A score is 0 for the best policy without learning and 1 for cloning with all labels.
-Intervals are of a two-stage bootstrap: seeds are drawn with replacement, then episodes
-within them. All methods are drawn alike, seed by seed and level by level, since they
-were played so.
+Intervals are of a two-stage bootstrap: seeds are drawn with replacement, and levels,
+the same ones for all seeds and all methods, since they were played so.
 """
 
 import itertools
@@ -150,12 +149,12 @@ def labels_needed(
 
 
 class _Draws:
-    """Resamples of S seeds and, within them, N episodes: the same for all methods."""
+    """Resamples of S seeds and of N levels: the same for all methods."""
 
     def __init__(self, seeds: int, episodes: int, seed: int):
         rng = np.random.default_rng(seed)
         self._seeds = rng.integers(seeds, size=(_RESAMPLES, seeds, 1))
-        self._episodes = rng.integers(episodes, size=(_RESAMPLES, seeds, episodes))
+        self._episodes = rng.integers(episodes, size=(_RESAMPLES, 1, episodes))
 
     def mean(self, returns: np.ndarray) -> np.ndarray:
         """Means `[R]` of the resamples of `[S, N]`."""
@@ -169,7 +168,7 @@ def _row(
     draws: np.ndarray,
     scale: tuple[float, float] | None,
 ) -> dict[str, Any]:
-    within = aggregate.bootstrap_interval(list(returns))
+    within = aggregate.bootstrap_interval(list(returns), same_levels=True)
     row = {
         "method": method,
         "labels": labels,

@@ -72,7 +72,8 @@ def fit(
                 total = tf.reduce_sum(tf.reduce_mean(loss, axis=1))
             optimizer.apply(tape.gradient(total, weights), weights)
 
-    run(tf.constant(rows, tf.int32))
+    rows = tf.constant(rows, tf.int32)
+    run.get_concrete_function(rows)(rows)  # called once: TensorFlow would warn of that
 
     def predict(inputs: np.ndarray) -> np.ndarray:
         x = tf.constant(inputs, tf.float32)

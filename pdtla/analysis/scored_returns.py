@@ -12,16 +12,16 @@ def score(returns: Sequence[np.ndarray], low: float, high: float) -> dict[str, A
     """Statistics of returns, and where their mean lies between two others.
 
     Args:
-      returns: those of each seed's episodes, of any shape.
+      returns: those of each seed's episodes, of any shape, on the same levels.
       low: the mean return that scores 0.
       high: that which scores 1.
 
     Returns:
-      `mean`, its 95% interval `ci95` over episodes within seeds, `iqm`, `score`, and
+      `mean`, its 95% interval `ci95` over levels, `iqm`, `score`, and
       the `seed_means`.
     """
     seeds = [np.ravel(each).astype(np.float64) for each in returns]
-    found = aggregate.bootstrap_interval(seeds)
+    found = aggregate.bootstrap_interval(seeds, same_levels=True)
     return {
         "mean": found.estimate,
         "iqm": float(aggregate.iqm(seeds)),

@@ -36,16 +36,17 @@ def method_rows(
     """One row for each method, in the order given.
 
     Args:
-      returns: for each method the episode returns of each training seed, 1-D.
+      returns: for each method the episode returns of each training seed, 1-D, of the
+        same levels in the same order.
       labels: how many action labels the method saw, None for all there are.
       seed: seed of the bootstrap.
 
     Returns:
       Rows with `method`, `labels`, `seeds`, `episodes`, `mean`, `standard_error`,
-      `iqm`, `ci95` (episodes resampled within seeds), `ci95_seeds` (seeds resampled as
-      well; with several seeds only), `seed_means`; with a random policy and an expert
-      among the methods `normalized_mean` (random 0, expert 1); with a trivial policy
-      and bc_all `score` (best trivial policy 0, bc_all 1).
+      `iqm`, `ci95` (levels resampled, alike for all seeds), `ci95_seeds` (seeds
+      resampled as well; with several seeds only), `seed_means`; with a random policy
+      and an expert among the methods `normalized_mean` (random 0, expert 1); with a
+      trivial policy and bc_all `score` (best trivial policy 0, bc_all 1).
     """
     rows = [
         _row(method, list(strata), labels[method], seed)
@@ -146,7 +147,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
 
 
 def _row(method: str, strata: list, labels: int | None, seed: int) -> Row:
-    interval = aggregate.bootstrap_interval(strata, seed=seed)
+    interval = aggregate.bootstrap_interval(strata, same_levels=True, seed=seed)
     row = {
         "method": method,
         "labels": labels,
@@ -159,6 +160,8 @@ def _row(method: str, strata: list, labels: int | None, seed: int) -> Row:
         "seed_means": [float(np.mean(stratum)) for stratum in strata],
     }
     if len(strata) > 1:
-        wide = aggregate.bootstrap_interval(strata, resample_strata=True, seed=seed)
+        wide = aggregate.bootstrap_interval(
+            strata, same_levels=True, resample_strata=True, seed=seed
+        )
         row["ci95_seeds"] = [wide.low, wide.high]
     return row

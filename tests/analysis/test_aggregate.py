@@ -149,3 +149,31 @@ def test_performance_profile_is_the_share_of_runs_above():
     assert low[1] == pytest.approx(share[1] - 1.96 * deviation, abs=1.5 / 12)
     assert high[1] == pytest.approx(share[1] + 1.96 * deviation, abs=1.5 / 12)
     assert low[1] < share[1] < high[1]
+
+
+def test_levels_that_seeds_share_are_drawn_for_all_of_them():
+    """Three seeds that find the same levels hard tell no more than one."""
+    rng = np.random.default_rng(0)
+    levels = rng.standard_normal(64)
+    alike = [levels, levels, levels]
+    one = aggregate.bootstrap_interval(levels)
+    both = aggregate.bootstrap_interval(alike, same_levels=True)
+    apart = aggregate.bootstrap_interval(alike)
+    assert (both.low, both.high) == pytest.approx((one.low, one.high), abs=0.02)
+    assert apart.high - apart.low < 0.7 * (both.high - both.low)
+    with pytest.raises(ValueError, match="have as many scores, got .64, 3."):
+        aggregate.bootstrap_interval([levels, levels[:3]], same_levels=True)
+
+
+@pytest.mark.parametrize("two_stage", [False, True])
+def test_intervals_over_shared_levels_cover_the_truth(two_stage):
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(100):
+        levels = rng.standard_normal(32)
+        seeds = [levels + rng.standard_normal(32) for _ in range(3)]
+        interval = aggregate.bootstrap_interval(
+            seeds, same_levels=True, resample_strata=two_stage, num_resamples=300
+        )
+        covered += interval.low <= 0.0 <= interval.high
+    assert covered >= 88

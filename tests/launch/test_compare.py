@@ -164,7 +164,9 @@ def test_latents_of_a_seed_belong_to_its_method(copy):
         )
     groups = compared_run.by_method(all_of(copy))
     assert list(map(len, groups)) == [2, 2]
-    replace(copy / "seed-1/slow", "'lam-1'", "'vpt-1'")
+    replace(copy / "seed-1/slow", "'lam-1'", "'lam-0'")  # both on those of seed 0
+    assert list(map(len, compared_run.by_method(all_of(copy)))) == [2, 2]
+    replace(copy / "seed-1/slow", "'lam-0'", "'vpt-1'")
     assert list(map(len, compared_run.by_method(all_of(copy)))) == [1, 1, 2]
 
 
@@ -221,3 +223,5 @@ def test_levels_are_paired_without_seeds_in_common():
 def test_curves_are_means_where_all_runs_have_a_step():
     curves = [([1, 2, 3], [1.0, 2.0, 3.0]), ([2, 3, 4], [4.0, 5.0, 6.0])]
     assert comparison_lib.mean_curve(curves) == ([2, 3], [3.0, 4.0])
+    curves[1][1][0] = None  # not finite
+    assert comparison_lib.mean_curve(curves) == ([3], [4.0])

@@ -18,6 +18,8 @@ from launch import follow, trained_run
 from pdtla.analysis import plots
 from pdtla.analysis import results as results_lib
 from pdtla.training import configs
+from pdtla.training.sinks.json_lines import JsonLines
+from pdtla.training.sinks.tensor_board import TensorBoard
 
 LIMIT = 200  # seconds that a process may take
 SCALAR = "greedy/return_mean"
@@ -146,3 +148,19 @@ def test_wrong_input_is_one_line(copied):
     assert [done["status"] for done in outcomes] == [2, 2]
     assert "takes no --name" in outcomes[0]["stderr"]
     assert "has no EVALUATOR" in outcomes[1]["stderr"]
+
+
+def test_rollouts_of_training_itself_stay_in_the_curve(copied):
+    """The follower adds to the curve that the run has."""
+    board = TensorBoard(copied, step=0)
+    lines = JsonLines(copied, step=0)
+    for step in (1, 2):
+        for sink in (board, lines):
+            sink.scalars(step, "rollouts", {SCALAR: float(step)})
+    board.close()
+    lines.close()
+    follower = make_follower(copied)
+    follower.follow()
+    follower.close()
+    events = EventAccumulator(str(copied / "rollouts")).Reload().Tensors(SCALAR)
+    assert [event.step for event in events] == [1, 2, 1, 2]

@@ -61,6 +61,10 @@ def test_tensorboard_holds_the_same_numbers(found, lam):
     value = tf.make_ndarray(tensor.tensor_proto)
     np.testing.assert_allclose(value, found["items"]["action"]["values"]["mlp"])
     assert tensor.step == found["step"] == 4
+    (tensor,) = events.Tensors("verdicts")
+    text = tf.make_ndarray(tensor.tensor_proto).item().decode()
+    for name, item in found["items"].items():
+        assert f"| {name} | {item['verdict']} | {item['finding']} |" in text
     assert len(events.Tags()["tensors"]) > 30
 
 
