@@ -18,6 +18,7 @@ from pdtla.latent_actions import relabel as relabel_lib
 from pdtla.layers import module_io
 from pdtla.training import configs, set_up
 from pdtla.training import train as train_lib
+from pdtla.training import workdir as workdir_lib
 
 # Macros that name the run of a model that another one stands on.
 _MODELS = ("LAM_RUN", "DECODER_RUN")
@@ -223,7 +224,8 @@ class Chain:
             macro: _digests(bindings[macro]) for macro in _MODELS if macro in bindings
         }
         path = self.run(name) / "models.json"
-        stored = results_lib.read_json(path) if path.exists() else found
+        held = workdir_lib.holds_run(self.run(name)) and path.exists()
+        stored = results_lib.read_json(path) if held else found
         if stored != found:
             raise configs.ConfigError(
                 f"{self.run(name)} was trained with another {_changed(stored, found)} "

@@ -44,7 +44,9 @@ _DECODER_RUN = flags.DEFINE_string(
 _FOLLOW = flags.DEFINE_bool(
     "follow", False, "Evaluate every checkpoint of a run while it is being trained."
 )
-_RECORD = flags.DEFINE_integer("record", 4, "Episodes to show in the video.")
+_RECORD = flags.DEFINE_integer(
+    "record", None, "Episodes to show in the video, by default as in training (RECORD)."
+)
 
 
 def asked() -> dict[str, Any]:

@@ -78,9 +78,10 @@ def export(
 
 def _policy(run: str, settings: dict[str, Any]) -> tuple[Functions, dict[str, Any]]:
     loaded = trained_run.restore_latest(trained_run.build_run(run, settings))
-    functions = policy_functions(loaded.stage, loaded.element_spec)
+    element_spec = loaded.dataset.element_spec
+    functions = policy_functions(loaded.stage, element_spec)
     modules = loaded.stage.modules()
-    observation = loaded.element_spec[specs.OBSERVATION]
+    observation = element_spec[specs.OBSERVATION]
     action = functions["act"].structured_outputs[specs.ACTION]
     distribution = modules.get("decoder", modules["policy"]).distribution
     bounds = distribution.action_spec()

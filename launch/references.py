@@ -41,7 +41,8 @@ def measure(
             for name, player in players.items()
         }
 
-    return _stored(chain, {"players": list(players)}, play)
+    described = {name: player.settings() for name, player in players.items()}
+    return _stored(chain, {"players": described}, play)
 
 
 def measure_with_trivial(

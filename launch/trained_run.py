@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import gin
 import keras
 
-from pdtla import specs
 from pdtla import stage as stage_lib
 from pdtla.policies import latent_behavioral_cloning
 from pdtla.rollouts import evaluator as evaluator_lib
-from pdtla.training import checkpoints, configs, parameter_group
+from pdtla.training import checkpoints, configs, parameter_group, set_up, workdir
 from pdtla.training import train as train_lib
 
 
@@ -20,14 +19,14 @@ class Run(NamedTuple):
     Attributes:
       stage: built.
       settings: the arguments of `train`.
-      element_spec: of the windows that the stage was built for.
+      dataset: what it was trained on.
       checkpointer: restores its weights.
       iterations: counts the updates that they come from.
     """
 
     stage: stage_lib.Stage
     settings: dict[str, Any]
-    element_spec: specs.ElementSpec
+    dataset: set_up.Dataset
     checkpointer: checkpoints.Checkpointer
     iterations: keras.Variable
 
@@ -97,11 +96,17 @@ def read_settings(run: str, files: list[str], bindings: list[str]) -> dict[str, 
 
 
 def build_run(run: str, settings: dict[str, Any]) -> Run:
-    """Rebuilds the stage of a run, with fresh weights."""
+    """Rebuilds the stage of a run, with fresh weights.
+
+    Raises:
+      ConfigError: it would see its observations, or scale its actions, otherwise.
+    """
     keras.config.set_dtype_policy(settings["precision"])
     stage = settings["stage"]()
-    element_spec = settings["dataset"]().element_spec
-    stage.build(element_spec)
+    dataset = settings["dataset"]()
+    facts = workdir.data_facts(dataset.fingerprint, dataset.element_spec)
+    workdir.check_data(pathlib.Path(run), facts, resumes=False)
+    stage.build(dataset.element_spec)
     groups = parameter_group.make_groups(
         stage, settings["optimizer"](), settings.get("own_optimizers", ())
     )
@@ -109,7 +114,7 @@ def build_run(run: str, settings: dict[str, Any]) -> Run:
         pathlib.Path(run) / "checkpoints", stage, [group.optimizer for group in groups]
     )
     iterations = groups[0].optimizer.iterations
-    return Run(stage, settings, element_spec, checkpointer, iterations)
+    return Run(stage, settings, dataset, checkpointer, iterations)
 
 
 def restore_latest(run: Run) -> Run:
@@ -131,6 +136,7 @@ def make_evaluator(run: Run, **overrides: Any) -> evaluator_lib.Evaluator:
 
     Raises:
       ConfigError: the run has no evaluator, or its stage does not act.
+      ValueError: its environments are not those of the data.
     """
     factory = run.settings.get("evaluator")
     if factory is None:
@@ -143,4 +149,6 @@ def make_evaluator(run: Run, **overrides: Any) -> evaluator_lib.Evaluator:
             f"A {type(run.stage).__name__} without a policy can't be rolled out."
         )
     given = {name: value for name, value in overrides.items() if value is not None}
-    return factory(**given)
+    evaluator = factory(**given)
+    evaluator.check_data(set_up.metadata_of_data(run.dataset))
+    return evaluator

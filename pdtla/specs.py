@@ -35,6 +35,8 @@ PROMPT = "prompt"  # nested batch [B, P] of demonstrations in a row
 DEMO = "demo"  # int32 [B, P], which demonstration of the prompt, from 1
 ORDER = "order"  # int32 [B, P], place in the prompt where the step was before a shuffle
 
+_STATISTICS = ("minimum", "maximum", "mean", "std")
+
 
 @dataclasses.dataclass(frozen=True)
 class ArraySpec:
@@ -49,6 +51,7 @@ class ArraySpec:
       mean: of each component over the training episodes, for float arrays whose
         statistics are known.
       std: likewise the standard deviation, above 0.
+      made_by: hex digest of the model that inferred it, for latents and labels.
     """
 
     shape: tuple[int, ...]
@@ -58,6 +61,7 @@ class ArraySpec:
     maximum: float | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    made_by: str | None = None
 
     def __post_init__(self):
         np.dtype(self.dtype)  # raises on an unknown name
@@ -85,3 +89,25 @@ class ArraySpec:
 
 
 ElementSpec = dict[str, "ArraySpec | ElementSpec"]
+
+
+def statistics(element_spec: ElementSpec) -> dict[str, dict]:
+    """What the specs of float arrays tell of their values, as JSON has it.
+
+    Returns:
+      For each field, of nested ones `outer/inner`, what is known of `minimum`,
+      `maximum`, `mean` and `std`.
+    """
+    found = {}
+    for name, spec in element_spec.items():
+        if isinstance(spec, dict):
+            inner = statistics(spec).items()
+            found |= {f"{name}/{field}": value for field, value in inner}
+        elif spec.dtype.startswith("float"):
+            told = {key: getattr(spec, key) for key in _STATISTICS}
+            found[name] = {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in told.items()
+                if value is not None
+            }
+    return found

@@ -103,6 +103,8 @@ def _differences(builder: rlds_builder.RldsBuilder) -> str:
     asked = builder.recorded_settings()
     there = builder.info.metadata
     compared = [*(f.name for f in dataclasses.fields(builder.settings)), "expert"]
+    if "expert_settings" in there:  # older datasets do not tell
+        compared.append("expert_settings")
     return ", ".join(
         f"{name}={there.get(name)!r} (not {asked[name]!r})"
         for name in compared

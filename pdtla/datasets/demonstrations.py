@@ -77,7 +77,8 @@ class Demonstrations:
 
         Args:
           episodes: numbers of episodes, -1 for none, int64 `[B, J]`.
-          seed: decides on segments and orders, int `[2]`.
+          seed: decides on segments and orders, int `[2]`; those of the first
+            demonstrations do not depend on how many there are.
 
         Returns:
           The fields of a prompt, `[B, P, ...]`; what is not valid is zero.
@@ -122,7 +123,8 @@ class Demonstrations:
             return spare
         if self.settings.segment != "uniform":
             return tf.zeros_like(spare)
-        return uniform_integers(spare + 1, seed)
+        # Drawn one demonstration after the other: more leave the first as they are.
+        return tf.transpose(uniform_integers(tf.transpose(spare + 1), seed))
 
 
 def uniform_integers(ends: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -133,7 +135,9 @@ def uniform_integers(ends: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 def _shuffled(valid: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """A random order of the valid steps of each demonstration, the others behind."""
-    draws = tf.random.stateless_uniform(tf.shape(valid), seed)
+    batch, count, size = tf.unstack(tf.shape(valid))
+    draws = tf.random.stateless_uniform((count, batch, size), seed)
+    draws = tf.transpose(draws, (1, 0, 2))
     return tf.argsort(draws + 2.0 * tf.cast(~valid, tf.float32), axis=-1)
 
 

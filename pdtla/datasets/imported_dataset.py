@@ -14,6 +14,7 @@ from tqdm import auto as tqdm
 
 from pdtla import specs
 from pdtla.datasets import rlds_writer
+from pdtla.environments import procgen, procgen_actions
 from pdtla.experts import collect
 
 _VERSION = "1.0.0"
@@ -130,6 +131,10 @@ class ImportedDataset:
                     f"Actions must be from 0 to {self.action.num_values - 1}, "
                     f"got {action.min()} to {action.max()}."
                 )
+            game = self.metadata.get("env_id")
+            if game in procgen.GAMES and self.action.num_values == procgen.NUM_ACTIONS:
+                # Keys of one effect are one action, as in datasets built here.
+                action = procgen_actions.canonical(game, action)
         else:
             low, high = self.action.minimum, self.action.maximum
             if action.min() < low - _SLACK or action.max() > high + _SLACK:

@@ -65,6 +65,16 @@ class JointReader:
         return int(self.lengths.sum())
 
     @property
+    def metadata(self) -> dict:
+        """What the datasets' builders recorded alike about them."""
+        first, *others = (each.metadata for each in self.readers)
+        return {
+            name: value
+            for name, value in first.items()
+            if all(other.get(name) == value for other in others)
+        }
+
+    @property
     def paths(self) -> list[str]:
         """All fields of the stored steps of the first dataset."""
         return self.readers[0].paths

@@ -78,7 +78,10 @@ class LatentStore:
         """The spec of one step of every field."""
         return {
             field: specs.ArraySpec(
-                tuple(spec["shape"]), spec["dtype"], num_values=spec["num_values"]
+                tuple(spec["shape"]),
+                spec["dtype"],
+                num_values=spec["num_values"],
+                made_by=spec.get("made_by"),  # older sets do not tell
             )
             for field, spec in self.manifest["fields"].items()
         }
@@ -129,6 +132,7 @@ class LatentStore:
                     "shape": list(spec.shape),
                     "dtype": spec.dtype,
                     "num_values": spec.num_values,
+                    "made_by": spec.made_by,
                 }
                 for field, spec in fields.items()
             },

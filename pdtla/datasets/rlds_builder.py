@@ -80,6 +80,7 @@ class RldsBuilder(dataset_builder.FileReaderBuilder, skip_registration=True):
         return {
             **dataclasses.asdict(self.settings),
             "expert": ", ".join(player.name for player in self.players),
+            "expert_settings": [player.settings() for player in self.players],
             "pdtla_version": version.__version__,
         }
 

@@ -20,30 +20,37 @@ def split_trajectories(
     train_frac: float,
     level_seeds: np.ndarray | None,
     parts: np.ndarray | None = None,
+    disjoint_levels: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits trajectories in stored order, the first part to train on.
 
     Args:
       lengths: steps of each trajectory, int64 `[E]`.
       train_frac: fraction to train on, at least one trajectory of it.
-      level_seeds: level of each trajectory, int64 `[E]`; if given, those on a level of
-        the first part are not held out.
+      level_seeds: level of each trajectory, int64 `[E]`, where they are known.
       parts: number of the dataset of each trajectory, int64 `[E]`, in order; if given,
         each dataset is split.
+      disjoint_levels: do not hold out those on a level of the first part; if not, the
+        trajectories of each level are split.
 
     Returns:
-      Numbers of the trajectories to train on and of those held out.
+      Numbers of the trajectories to train on and of those held out, both in order.
 
     Raises:
       ValueError: `train_frac` is no fraction above 0.
     """
-    datasets = _by_part(np.arange(len(lengths)), parts)
+    order = np.arange(len(lengths))
+    if level_seeds is not None and not disjoint_levels:
+        order = np.argsort(_places_in_level(level_seeds), kind="stable")
     pairs = [
         np.split(numbers, [count_training(len(numbers), train_frac)])
-        for numbers in datasets
+        for numbers in _by_part(order, parts)
     ]
-    train, heldout = (np.concatenate(numbers) for numbers in zip(*pairs, strict=True))
-    if level_seeds is not None:
+    train, heldout = (
+        np.concatenate([np.sort(numbers) for numbers in side])
+        for side in zip(*pairs, strict=True)
+    )
+    if level_seeds is not None and disjoint_levels:
         unseen = ~np.isin(level_seeds[heldout], level_seeds[train])
         if not unseen.all():
             logging.info(
@@ -88,6 +95,16 @@ def choose_examples(transitions: np.ndarray, count: int, seed: int) -> np.ndarra
     """
     _check_count("num_examples", count, len(transitions), "training transitions")
     return np.random.default_rng(seed).permutation(transitions)[:count]
+
+
+def _places_in_level(level_seeds: np.ndarray) -> np.ndarray:
+    """How far through the trajectories of its level each one is, from 0 to 1."""
+    _, level, sizes = np.unique(level_seeds, return_inverse=True, return_counts=True)
+    by_level = np.argsort(level, kind="stable")
+    begins = np.cumsum(sizes) - sizes
+    ranks = np.empty(len(level))
+    ranks[by_level] = np.arange(len(level)) - begins[level[by_level]]
+    return (ranks + 0.5) / sizes[level]
 
 
 def _by_part(trajectories: np.ndarray, parts: np.ndarray | None) -> list[np.ndarray]:

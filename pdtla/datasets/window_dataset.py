@@ -50,7 +50,8 @@ class WindowDataset:
         `return_to_go`.
       num_trajs: number of training trajectories, -1 for all.
       num_examples: number of training transitions, -1 for all; with it, every window is
-        about one of them; the actions of its other steps do not count as known.
+        about one of them, as if with `pad_end`; the actions of its other steps do not
+        count as known.
       train_frac: fraction of the trajectories to train on.
       latents: name of latents beside the dataset, whose fields join the batch; windows
         about a step without a successor, hence without a latent, are left out, and
@@ -62,7 +63,7 @@ class WindowDataset:
       pad_end: repeat an episode's last step for windows that end after it, as long as
         the step they are about has a successor.
       disjoint_levels: hold out no trajectory on a level that is trained on, where the
-        dataset tells its levels.
+        dataset tells its levels; if not, the trajectories of each level are split.
       memory_budget_gib: size of the fields, in GiB, beyond which training reads the
         stored files in a shuffled order instead of drawing from all windows at once.
       subset_seed: seeds `num_trajs` and `num_examples`.
@@ -133,16 +134,25 @@ class WindowDataset:
         train, heldout = subsets.split_trajectories(
             source.lengths,
             train_frac,
-            source.level_seeds if disjoint_levels else None,
+            source.level_seeds,
             source.parts,
+            disjoint_levels,
         )
         train = subsets.choose_trajectories(train, num_trajs, subset_seed, source.parts)
         self.train_trajectories, self.heldout_trajectories = train, heldout
+        if num_examples != -1 and self._kind.after > 1:
+            pad_end = True  # however far windows look ahead, each label has one
         padding = {"pad_start": pad_start, "pad_end": pad_end}
         make_bases = functools.partial(self._bases, **padding)
         self.train_bases, self._train_bounds = make_bases(
             train, num_examples=num_examples, subset_seed=subset_seed
         )
+        if not pad_start and len(self.train_bases) < num_examples:
+            missing = num_examples - len(self.train_bases)
+            raise ValueError(
+                f"{missing} of {num_examples} labelled transitions have no window with "
+                "pad_start=False."
+            )
         self._heldout_bases, self._heldout_bounds = make_bases(heldout)
         self.fingerprint = self._digest(
             window=window if k_step_preds == 1 else f"{window} {k_step_preds}",

@@ -63,8 +63,17 @@ def evaluation_games(split: str, games: Sequence[str]) -> tuple[str, ...]:
 def evaluation_levels(
     split: str, trained: levels.LevelRange, others: levels.LevelRange
 ) -> levels.LevelRange:
-    """The levels evaluated: of `train` those trained on, else the others."""
+    """The levels evaluated: of `train` those trained on, else the others.
+
+    Raises:
+      ValueError: as in `training_games`; or those trained on are not told.
+    """
     _check(split)
+    if split == "train" and trained == levels.training_levels():
+        raise ValueError(
+            "ENV_SPLIT train plays the levels trained on, of which datasets have few: "
+            "set NUM_TRAIN_LEVELS as when they were built."
+        )
     return trained if split == "train" else others
 
 

@@ -62,7 +62,7 @@ class MetaWorld(vector_environment.VectorEnvironment):
         self.max_episode_steps = max_episode_steps
         self.end_on_success = end_on_success
         self.images = images
-        self._camera_name = camera
+        self.camera = camera
         self._cameras = {}
         self._sampler = level_sampler.LevelSampler(
             num_envs, start_level, num_levels, seed
@@ -149,7 +149,7 @@ class MetaWorld(vector_environment.VectorEnvironment):
             # One for all environments: their models differ in positions alone, which
             # a picture takes from the data.
             self._cameras[height, width] = mujoco_camera.MujocoCamera(
-                self._tasks[0].model, height, width, self._camera_name
+                self._tasks[0].model, height, width, self.camera
             )
         picture = self._cameras[height, width].render(self._tasks[slot].data)
         # These cameras hang upside down in the model.
@@ -164,7 +164,7 @@ class MetaWorld(vector_environment.VectorEnvironment):
     def _is_hung(self) -> bool:
         model = self._tasks[0].model
         axes = np.zeros(9)
-        mujoco.mju_quat2Mat(axes, model.camera(self._camera_name).quat)
+        mujoco.mju_quat2Mat(axes, model.camera(self.camera).quat)
         return axes.reshape(3, 3)[2, 1] < 0  # where the top of the picture points
 
     def _make_task(self):

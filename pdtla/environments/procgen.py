@@ -47,7 +47,8 @@ class Procgen(vector_environment.VectorEnvironment):
       use_backgrounds: draw the background images instead of black.
       restrict_themes: draw each kind of object with one image only.
       max_episode_steps: episodes end after so many steps, marked as truncated; None
-        leaves the game's own limit (1000; maze 500, bigfish 6000), also marked.
+        leaves the game's own limit (1000; maze 500, bigfish 6000), also marked. So is
+        an episode that the game ends at that very step without its being completed.
       seed: seeds the order of levels.
       num_threads: threads of the simulator; 0 steps in the calling thread, which
         costs the least per frame.
@@ -204,14 +205,18 @@ class Procgen(vector_environment.VectorEnvironment):
             truncated=first & timed_out & ~complete,
         )
 
+    def step_limit(self, limit: int | None) -> int:
+        """What a `max_episode_steps` comes to in this game."""
+        return self._own_limit if limit is None else min(limit, self._own_limit)
+
     def _limit_steps(self, limit: int | None) -> int:
         """Writes the step limit into the simulator, which then keeps it by itself."""
         states = self.get_state()
-        own = procgen_state.ProcgenState(states[0]).timeout
+        self._own_limit = procgen_state.ProcgenState(states[0]).timeout
         if limit is None:
-            return own
+            return self._own_limit
         _check_range("max_episode_steps", limit, 1)
-        limit = min(limit, own)
+        limit = self.step_limit(limit)
         for slot, state in enumerate(states):
             state = procgen_state.ProcgenState(state).with_timeout(limit)
             self._set_one_state(slot, state)

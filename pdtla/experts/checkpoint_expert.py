@@ -40,6 +40,13 @@ class CheckpointExpert(expert.Expert):
             self._policy = self._load()
         return self._policy(tf.constant(timestep.observation)).numpy()
 
+    def settings(self) -> dict[str, object]:
+        """The digests of what it is made of, wherever that lies."""
+        return {
+            path.name: module_io.read_digest(path)
+            for path in sorted(self._modules.iterdir())
+        }
+
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_policy": None}
 

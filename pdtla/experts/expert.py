@@ -33,6 +33,10 @@ class Expert(abc.ABC):
           or float32 `[N, A]`.
         """
 
+    def settings(self) -> dict[str, object]:
+        """What decides how it plays, for the metadata: its public attributes."""
+        return {name: value for name, value in vars(self).items() if name[0] != "_"}
+
     def reseed(self, seed: int) -> None:  # noqa: B027
         """Begins other random choices; nothing to do for an expert without any."""
 

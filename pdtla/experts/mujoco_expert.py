@@ -49,6 +49,7 @@ class MujocoExpert(expert.Expert):
             )
         if action_noise < 0.0:
             raise ValueError(f"action_noise must be at least 0, got {action_noise}.")
+        self._directory = CHECKPOINTS / self.env_id / level
         self.name = f"ppo_{self.env_id}_{level}"
         if action_noise:
             self.name += f"_noise_{action_noise:g}"
@@ -56,6 +57,9 @@ class MujocoExpert(expert.Expert):
         self.action_noise = action_noise
         self._rng = np.random.default_rng(seed)
         self._policy = None
+
+    def settings(self) -> dict[str, object]:
+        return super().settings() | {"policy": module_io.read_digest(self._directory)}
 
     def reseed(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -67,8 +71,7 @@ class MujocoExpert(expert.Expert):
     ) -> np.ndarray:
         expert.check_plays(self, env, self.env_id)
         if self._policy is None:
-            directory = CHECKPOINTS / self.env_id / self.level
-            self._policy = tf.function(module_io.load_module(directory))
+            self._policy = tf.function(module_io.load_module(self._directory))
         observation, goals = timestep.observation, locomotion.TASKS[self.env_id].goals
         if goals is not None:
             observation = goals.beside(observation, timestep.level)

@@ -63,13 +63,22 @@ class Labeller:
         self.window = specs.ArraySpec(shape, dtype)
         self.num_frames = shape[0]
         self.future = getattr(self._idm, "future", 1)
-        digests = [read_digest(path) for path in directories.values()]
+        digests = {name: read_digest(path) for name, path in directories.items()}
         # Latents of such models were once written beside other steps.
         horizon = getattr(self._idm, "horizon", 1)
         ahead = [f"horizon {horizon}"] if horizon != 1 else []
-        text = " ".join([latent, *directories, *digests, *ahead])
-        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        self.fields = self._field_specs()
+        self.fingerprint = _digest(latent, *digests, *digests.values(), *ahead)
+        digests.pop("decoder", None)
+        codes = [*digests.values(), *ahead]
+        made_by = {
+            specs.LATENT_ACTION: _digest(latent, *codes),
+            specs.LATENT_CODE: _digest(*codes),
+            specs.ACTION: self.fingerprint,
+        }
+        self.fields = {
+            name: dataclasses.replace(spec, made_by=made_by[name])
+            for name, spec in self._field_specs().items()
+        }
 
     def __reduce__(self) -> tuple:
         """Another process loads the modules anew."""
@@ -122,6 +131,10 @@ class Labeller:
         if self.decoder is not None:
             fields[specs.ACTION] = self.decoder.distribution.action_spec()
         return fields
+
+
+def _digest(*words: str) -> str:
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()
 
 
 def _module(run: str, name: str) -> pathlib.Path:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
+from absl import logging
 from keras import ops
 
-from pdtla import specs
+from pdtla import replica, specs
 from pdtla.latent_actions.consistency_inverse_network import (
     ConsistencyInverseNetwork,
     frame,
 )
+from pdtla.layers import replica_noise
 from pdtla.layers.action_distributions import make_distribution
 from pdtla.layers.by_observation import ByObservation, choose
 from pdtla.layers.latent_decoder import LatentDecoder
@@ -92,6 +94,13 @@ class LatentConsistencyModel(Stage):
                 "A latent action model needs windows of at least 2 observations "
                 f"(DATA_TYPE lapo or n_step), got {spec.shape[0]}."
             )
+        if spec.shape[0] > self.horizon + 1:
+            logging.warning(
+                "LAOM reads o_t and o_{t+%d}; what windows of %d hold before that "
+                "(CONTEXT_LEN) is of no effect.",
+                self.horizon,
+                spec.shape[0],
+            )
         encoder = choose(self.encoder, spec)
         # Copied while neither is built: a built layer can't be built again.
         copy = type(encoder).from_config(encoder.get_config())
@@ -167,7 +176,7 @@ class LatentConsistencyModel(Stage):
             return self._shift_images(observation) if self.shift else observation
         if not self.noise:
             return observation
-        noise = keras.random.normal(ops.shape(observation), seed=self.seeds)
+        noise = replica_noise.standard_normal(ops.shape(observation), self.seeds)
         std = self.idm.embedding.standardize.std or (1.0,)
         return observation + self.noise * noise * ops.array(std, "float32")
 
@@ -176,9 +185,11 @@ class LatentConsistencyModel(Stage):
         size = self.shift
         _, steps, height, width, channels = observation.shape
         seed = self.seeds.next()
+        windows = tf.shape(observation)[0]
         offsets = tf.random.stateless_uniform(
-            (tf.shape(observation)[0], 2), seed, 0, 2 * size + 1, tf.int32
+            (windows * replica.num_replicas(), 2), seed, 0, 2 * size + 1, tf.int32
         )
+        offsets = replica_noise.own_rows(offsets, windows)
         rows = tf.range(height)[None] + offsets[:, :1] - size
         columns = tf.range(width)[None] + offsets[:, 1:] - size
         rows = tf.clip_by_value(rows, 0, height - 1)

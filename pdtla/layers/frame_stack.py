@@ -44,7 +44,8 @@ class FrameStack(keras.layers.Layer):
     """
 
     def __init__(self, mode: str = "stack", gain: float = 4.0, **kwargs) -> None:
-        super().__init__(**kwargs)
+        # States are subtracted as they come: few bits would not tell small changes.
+        super().__init__(autocast=False, **kwargs)
         if mode not in _MODES:
             raise ValueError(f"FrameStack's mode is one of {_MODES}, got {mode!r}.")
         self.mode = mode
@@ -62,12 +63,15 @@ class FrameStack(keras.layers.Layer):
         frames = ops.unstack(inputs, axis=1)
         if self.mode == "stack" or len(frames) == 1:
             return to_float(ops.concatenate(frames, axis=-1), self.compute_dtype)
-        frames = [to_float(frame, self.compute_dtype) for frame in frames]
+        is_pixels = keras.backend.standardize_dtype(inputs.dtype) == "uint8"
+        exact = self.compute_dtype if is_pixels else "float32"
+        frames = [to_float(frame, exact) for frame in frames]
         differences = [
             self.gain * (after - before)
             for before, after in zip(frames[:-1], frames[1:], strict=True)
         ]
-        return ops.concatenate([frames[-2], *reversed(differences)], axis=-1)
+        stacked = ops.concatenate([frames[-2], *reversed(differences)], axis=-1)
+        return ops.cast(stacked, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         batch, steps, *inner, channels = input_shape

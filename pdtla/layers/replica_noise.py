@@ -23,6 +23,13 @@ def standard_normal(shape, seed: keras.random.SeedGenerator):
     noise = keras.random.normal(
         (rows * replica.num_replicas(), *rest), dtype="float32", seed=seed
     )
+    return own_rows(noise, rows)
+
+
+def own_rows(drawn, rows):
+    """Those of the whole batch's `[N * B, ...]` that are this replica's, `[B, ...]`."""
     if replica.num_replicas() == 1:
-        return noise
-    return ops.slice(noise, (replica.index() * rows, *[0] * len(rest)), shape)
+        return drawn
+    rest = drawn.shape[1:]
+    start = (replica.index() * rows, *[0] * len(rest))
+    return ops.slice(drawn, start, (rows, *rest))

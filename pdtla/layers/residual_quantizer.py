@@ -76,25 +76,28 @@ class ResidualQuantizer(keras.layers.Layer):
 
     def call(self, inputs, training: bool = False):
         inputs = ops.cast(inputs, "float32")
-        total = covered = ops.zeros_like(inputs)
+        covered = ops.zeros_like(inputs)
         levels, outputs = [], []
         for index, quantizer in enumerate(self.quantizers):
             residual = inputs - ops.stop_gradient(covered)
             output = quantizer(residual, training=training)
             step = output["quantized"]
-            if index:
-                # Each level passes on the whole gradient of the input: count one.
-                step = step - (residual - ops.stop_gradient(residual))
-            total = total + step
             if getattr(quantizer, "gives_noise", False):
-                step = quantizer.codes_to_latent(output["codes"])
-            covered = covered + step
-            levels.append(total)
+                # The input but for noise of this level's error, with all its gradient;
+                # what the level covers are its codes.
+                levels.append(covered + step)
+                covered = covered + quantizer.codes_to_latent(output["codes"])
+            else:
+                if index:
+                    # Each level passes on all of the input's gradient: count one.
+                    step = step - (residual - ops.stop_gradient(residual))
+                covered = covered + step
+                levels.append(covered)
             outputs.append(output)
         perplexity = ops.stack([output["perplexity"] for output in outputs])
         dead = ops.stack([output["dead_codes"] for output in outputs])
         return {
-            "quantized": total,
+            "quantized": levels[-1],
             "levels": ops.stack(levels, axis=1),
             "codes": ops.concatenate([output["codes"] for output in outputs], axis=-1),
             "loss": sum(output["loss"] for output in outputs),

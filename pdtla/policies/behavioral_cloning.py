@@ -92,10 +92,5 @@ class BehavioralCloning(Stage):
         distribution = self.network.distribution
         if self.chunk == 1:
             return FeedforwardPolicy(self.network, distribution, greedy)
-        size = distribution.size // self.chunk
-
-        def plan(observation):
-            actions = distribution.mode(self.network(observation))
-            return ops.reshape(actions, (-1, self.chunk, size))
-
-        return ChunkedPolicy(plan, self.chunk, size)
+        planner = FeedforwardPolicy(self.network, distribution, greedy)
+        return ChunkedPolicy(planner, self.chunk, distribution.size // self.chunk)

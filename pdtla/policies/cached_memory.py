@@ -112,6 +112,8 @@ class CachedMemory(SequenceMemory):
     def _refreshed(self, memory: Memory, age: tf.Tensor) -> Memory:
         """The newer half of a full window, moved to the front and read anew."""
         size, kept = len(self.late), self.num_kept
+        if not kept:
+            return memory | {"slot": tf.zeros_like(memory["slot"])}
         tokens = memory["tokens"][:, (self.num_blocks - kept) * size :]
         ago = kept - np.arange(kept)[:, None] + np.array(self.late, "int32")
         ago = np.ravel(ago).astype("int32")  # steps before the one to come

@@ -112,6 +112,12 @@ class DecisionTransformer(Stage):
     def build(self, element_spec: specs.ElementSpec) -> None:
         self._require_fields(element_spec)
         observation = element_spec[specs.OBSERVATION]
+        if self.context_window > observation.shape[0]:
+            raise ValueError(
+                f"An action cannot depend on {self.context_window} steps "
+                "(CONTEXT_WINDOW) where training sees sequences of "
+                f"{observation.shape[0]} (CONTEXT_LEN)."
+            )
         distribution, num_actions = self._actions(element_spec)
         self.network = SequenceNetwork(
             choose(self.encoder, observation),
@@ -240,7 +246,7 @@ class DecisionTransformer(Stage):
     def features(self, observation: tf.Tensor) -> tf.Tensor:
         """Where retrieval compares observations `[B, T, ...]`: `[B, T, F]`."""
         if observation.dtype == tf.uint8:
-            return self.network.encode(observation)
+            return tf.cast(self.network.encode(observation), tf.float32)
         return self.network.standardize(observation)
 
     def make_memory(self) -> SequenceMemory:

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from pdtla import specs
-from pdtla.latent_actions.labeller import Labeller
+from pdtla.latent_actions.labeller import LATENTS, Labeller
 from pdtla.layers.action_distributions import ActionDistribution, Deterministic
 from pdtla.layers.latent_codes import LatentCodes
 from pdtla.policies.decision_transformer import DecisionTransformer
@@ -63,8 +63,7 @@ class LatentDecisionTransformer(DecisionTransformer):
         super().build(element_spec)
         if self.label_run is not None:
             # No layer: checkpoints leave it alone, and evaluations may name another.
-            self.labeller = Labeller(self.label_run, self.decoder_run)
-            self._check_labels(element_spec[self.imitate])
+            self.labeller = self._make_labeller(element_spec[self.imitate])
 
     def _actions(
         self, element_spec: specs.ElementSpec
@@ -78,14 +77,29 @@ class LatentDecisionTransformer(DecisionTransformer):
             raise ValueError("The latents do not tell how many codes there are.")
         return LatentCodes(spec.shape[-1], spec.num_values), spec.num_values
 
-    def _check_labels(self, spec: specs.ArraySpec) -> None:
-        """Holds the model to what it is said to have labelled."""
-        made = self.labeller.fields.get(self.imitate)
-        if made is None or made.shape != spec.shape[1:]:
+    def _make_labeller(self, spec: specs.ArraySpec) -> Labeller:
+        """The model, in the form in which it made the labels of the dataset.
+
+        Raises:
+          ValueError: it made others.
+        """
+        others = []
+        for latent in LATENTS:
+            labeller = Labeller(self.label_run, self.decoder_run, latent)
+            made = labeller.fields.get(self.imitate)
+            if made is not None and made.shape == spec.shape[1:]:
+                if spec.made_by in (None, made.made_by):  # older ones do not tell
+                    return labeller
+                others.append(made)
+        if others:
             raise ValueError(
-                f"{self.label_run} infers {self.labeller.fields}, which is not the "
-                f"{self.imitate} {spec.shape[1:]} of the dataset."
+                f"The {self.imitate} beside the dataset was made by another model than "
+                f"that of {self.label_run} (LAM_RUN)."
             )
+        raise ValueError(
+            f"{self.label_run} infers {labeller.fields}, which is not the "
+            f"{self.imitate} {spec.shape[1:]} of the dataset."
+        )
 
     def modules(self) -> dict[str, keras.layers.Layer]:
         modules = super().modules()

@@ -82,8 +82,10 @@ class LatentSequencePolicy(SequencePolicy):
 def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:
     """Demonstrations with actions inferred from their observations.
 
-    The last step of each has no outcome: it is not valid any more. Steps out of their
-    order are labelled in it, so that each has the action that it had.
+    The last step of each has no outcome: it is not valid any more. Nor are the first
+    ones where the demonstration begins within an episode, as far as the labeller would
+    have seen what came before. Steps out of their order are labelled in it, so that
+    each has the action that it had.
 
     Args:
       prompt: `[B, P, ...]`, as a dataset gives it.
@@ -113,10 +115,13 @@ def label_prompt(prompt: Batch, labeller: Labeller, label: str) -> Batch:
     windows = tf.gather(frames, window, batch_dims=1)
     labels = labeller.label(tf.reshape(windows, [-1, *windows.shape[2:]]))[label]
     labels = tf.reshape(labels, [-1, demo.shape[1], *labels.shape[1:]])
-    followed = tf.gather(window[..., -1] > rows, place, batch_dims=1)
+    past = labeller.num_frames - 2
+    oldest = tf.gather(prompt[specs.TIMESTEP], window[..., 0], batch_dims=1)
+    seen = (rows - window[..., 0] == past) | (oldest == 0)
+    known = tf.gather((window[..., -1] > rows) & seen, place, batch_dims=1)
     return dict(prompt) | {
         specs.ACTION: tf.gather(labels, place, batch_dims=1),
-        specs.VALID: prompt[specs.VALID] & followed,
+        specs.VALID: prompt[specs.VALID] & known,
     }
 
 

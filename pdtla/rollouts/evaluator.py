@@ -3,14 +3,14 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
 
 from pdtla.analysis import results
 from pdtla.datasets.prompt_source import PromptSource
-from pdtla.environments import scores
+from pdtla.environments import recorded_options, scores
 from pdtla.environments.levels import LevelRange, assert_disjoint_levels
 from pdtla.environments.vector_environment import VectorEnvironment
 from pdtla.experts.expert import Expert
@@ -57,6 +57,8 @@ class Evaluator:
       modes: of "greedy" and "sampled"; the first is the headline.
       reference: `min` and `max` (returns that normalise to 0 and 1) and their `name`.
       record: number of episodes of each mode to keep as videos, at most one a slot.
+      same_env: whether the environments must be those that the training data was
+        recorded in, see `check_data`.
       prompts: demonstrations of the levels of evaluation, which policies are shown
         before they act.
 
@@ -77,6 +79,7 @@ class Evaluator:
         modes: Sequence[str] = (GREEDY, SAMPLED),
         reference: Mapping[str, float | str] | None = None,
         record: int = 0,
+        same_env: bool = True,
         prompts: PromptSource | None = None,
     ):
         if num_rollouts < 1 or num_rollouts % episodes_per_slot:
@@ -105,7 +108,27 @@ class Evaluator:
         self.modes = tuple(modes)
         self.reference = reference
         self.record = min(record, num_rollouts // episodes_per_slot)
+        self.same_env = same_env
         self.prompts = prompts
+
+    def check_data(self, metadata: Mapping[str, Any]) -> None:
+        """Compares the environments with what a dataset records of its own.
+
+        Args:
+          metadata: of a dataset; one that was not built here is not compared.
+
+        Raises:
+          ValueError: `same_env` is asked for, and they differ.
+        """
+        if not self.same_env or not recorded_options.is_recorded(metadata):
+            return
+        differences = recorded_options.differences(metadata, self._environment(1))
+        if differences:
+            raise ValueError(
+                "Rollouts would play another environment than that of the dataset: "
+                f"{differences}. Give the dataset's options, or SAME_ENV = False if "
+                "this is meant."
+            )
 
     def __call__(self, policy: Policy | Stage, step: int = 0) -> Evaluation:
         """Evaluates a stage in every mode, or a bare policy as it is.
@@ -149,10 +172,10 @@ class Evaluator:
 
     def environment(self) -> VectorEnvironment:
         """The evaluation environments, at the start of their first episodes."""
-        settings = {
-            "num_envs": self.num_rollouts // self.episodes_per_slot,
-            "seed": self.seed,
-        }
+        return self._environment(self.num_rollouts // self.episodes_per_slot)
+
+    def _environment(self, num_envs: int) -> VectorEnvironment:
+        settings = {"num_envs": num_envs, "seed": self.seed}
         if self.levels is not None:
             settings |= dataclasses.asdict(self.levels)
         return self.make_env(**settings)

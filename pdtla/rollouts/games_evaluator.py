@@ -1,7 +1,7 @@
 """`GamesEvaluator`, one policy in several games."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,16 @@ class GamesEvaluator:
                 reference=reference_scores(game, table),
                 **settings,
             )
+
+    def check_data(self, metadata: Mapping[str, Any]) -> None:
+        """Compares all but the games with what a dataset records, see `Evaluator`.
+
+        Raises:
+          ValueError: they differ.
+        """
+        others = {name: each for name, each in metadata.items() if name != "env_id"}
+        for evaluator in self.evaluators.values():
+            evaluator.check_data(others)
 
     def __call__(self, policy: Policy | Stage, step: int = 0) -> Evaluation:
         """Evaluates in every game.

@@ -52,6 +52,11 @@ def check_of_data(dataset: Dataset) -> Callable[[], None]:
     return getattr(getattr(dataset, "source", None), "check", lambda: None)
 
 
+def metadata_of_data(dataset: Dataset) -> Mapping[str, Any]:
+    """What the builder of a dataset recorded about it."""
+    return getattr(getattr(dataset, "source", None), "metadata", {})
+
+
 def check(settings: Mapping[str, Any]) -> None:
     """Checks what can be told of the arguments of `train` before anything is made.
 

@@ -149,6 +149,8 @@ def train(
             keras.config.set_dtype_policy(precision)
             keras.utils.set_random_seed(seed)
             data = dataset()
+            data_facts = workdir_lib.data_facts(data.fingerprint, data.element_spec)
+            workdir_lib.check_data(directory.path, data_facts)
             trainer = _make_trainer(
                 stage,
                 optimizer,
@@ -161,6 +163,8 @@ def train(
             rollout_evaluator = _make_evaluator(
                 evaluator, run_eval_rollouts and cluster.is_chief, trainer.stage
             )
+            if rollout_evaluator is not None:
+                rollout_evaluator.check_data(set_up.metadata_of_data(data))
             checkpointer = checkpoints.Checkpointer(
                 directory.checkpoints,
                 trainer.stage,
@@ -182,7 +186,7 @@ def train(
             run_faults.explained(directory.path, set_up.check_of_data(data))
         )
         if cluster.is_chief:
-            directory.begin(gin.config_str(), gin.operative_config_str())
+            directory.begin(gin.config_str(), gin.operative_config_str(), data_facts)
         log = metrics_log.MetricsLog(
             directory.path,
             step=trainer.step,

@@ -5,13 +5,16 @@ import os
 import pathlib
 import socket
 import time
-from typing import IO
+from collections.abc import Mapping
+from typing import IO, Any
 
-from pdtla.analysis import files
+from pdtla import specs
+from pdtla.analysis import files, results
 from pdtla.training import checkpoints, configs, statements
 
 CONFIG = "config.gin"
 _OPERATIVE_CONFIG = "operative_config.gin"
+_DATA = "data.json"
 _LOCK = ".lock"
 # What may differ when a run goes on: it changes what is reported, not what is learnt.
 REPORTING_KNOBS = frozenset({"LOG_EVERY", "CHECKPOINT_EVERY", "KEEP_CHECKPOINTS"})
@@ -96,10 +99,20 @@ class Workdir:
         if holds_run(self.path):
             check_config(self.path, config, unused_macros)
 
-    def begin(self, config: str, operative: str) -> None:
-        """Writes `config.gin`, once all is set up, and what the run made use of."""
+    def begin(
+        self, config: str, operative: str, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Writes `config.gin`, once all is set up, and what the run made use of.
+
+        Args:
+          config: the configuration as gin writes it.
+          operative: what of it is used.
+          data: what the run learns from, see `data_facts`.
+        """
         if not holds_run(self.path):
             files.write_atomically(self.path / CONFIG, config.encode())
+            if data is not None:
+                results.write_json(self.path / _DATA, data)
         files.write_atomically(self.path / _OPERATIVE_CONFIG, operative.encode())
 
 
@@ -116,6 +129,47 @@ def holds_run(path: pathlib.Path) -> bool:
     """Whether a run has got as far as a checkpoint in a directory."""
     step = checkpoints.latest_step(path / "checkpoints")
     return step is not None and (path / CONFIG).exists()
+
+
+def data_facts(fingerprint: str, element_spec: specs.ElementSpec) -> dict[str, Any]:
+    """What a run keeps about its data, as JSON has it.
+
+    Args:
+      fingerprint: of the dataset.
+      element_spec: of its batches.
+    """
+    return {"fingerprint": fingerprint, "statistics": specs.statistics(element_spec)}
+
+
+def check_data(
+    path: pathlib.Path, data: Mapping[str, Any], resumes: bool = True
+) -> None:
+    """Checks `data_facts` against those of the run that a directory holds, if any.
+
+    Args:
+      path: the directory.
+      data: the facts; older runs kept none.
+      resumes: whether the run is to go on, which takes the very same data; to act, the
+        same statistics are enough.
+
+    Raises:
+      ConfigError: they differ.
+    """
+    if not holds_run(path) or not (path / _DATA).exists():
+        return
+    there = results.read_json(path / _DATA)
+    changes = [
+        f"another mean, deviation or range of {field}"
+        for field, statistics in data["statistics"].items()
+        if there["statistics"].get(field, statistics) != statistics
+    ]
+    if resumes and there["fingerprint"] != data["fingerprint"] and not changes:
+        changes = ["another fingerprint"]
+    if changes:
+        raise configs.ConfigError(
+            f"The run in {path} learnt from other data than there is now "
+            f"({', '.join(changes)}): give it the same."
+        )
 
 
 def check_config(

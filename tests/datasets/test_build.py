@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from pdtla import specs
 from pdtla.datasets import build, procgen_settings, shards, worker_pool
 from pdtla.environments import levels
-from pdtla.experts import constant_expert
+from pdtla.experts import bigfish_expert, constant_expert
 
 SMALL = dict(env_id="maze", num_trajs=37, num_test_trajs=5, num_workers=1)
 
@@ -115,6 +115,14 @@ def test_an_existing_dataset_is_kept_or_refused(built, monkeypatch):
     with pytest.raises(ValueError, match=r"expert='maze_expert' \(not 'constant"):
         build_maze(data_dir, expert=constant_expert.ConstantExpert(4))
     assert checksums(built) == before
+
+
+def test_another_player_of_the_same_name_is_refused(tmp_path):
+    sizes = dict(env_id="bigfish", num_trajs=1, num_test_trajs=1, max_episode_steps=4)
+    build_maze(tmp_path, expert=bigfish_expert.BigfishExpert(), **sizes)
+    build_maze(tmp_path, expert=bigfish_expert.BigfishExpert(), **sizes)
+    with pytest.raises(ValueError, match=r"'prey': 0.97.*not.*'prey': 0.8"):
+        build_maze(tmp_path, expert=bigfish_expert.BigfishExpert(prey=0.8), **sizes)
 
 
 def test_noise_and_step_limit_reach_the_simulator(tmp_path):

@@ -70,8 +70,9 @@ def test_episodes_follow_one_another(source):
 
 def test_every_dataset_is_split_and_drawn_from(source):
     dataset = make(source, train_frac=0.5, disjoint_levels=False)
-    np.testing.assert_array_equal(dataset.train_trajectories, [0, 1, 5, 6, 9])
-    np.testing.assert_array_equal(dataset.heldout_trajectories, [2, 3, 4, 7, 8, 10])
+    # The episodes of each level, 2 and 3, 2 and 2, 2, and half of those of a dataset.
+    np.testing.assert_array_equal(dataset.train_trajectories, [0, 2, 5, 7, 9])
+    np.testing.assert_array_equal(dataset.heldout_trajectories, [1, 3, 4, 6, 8, 10])
     # Levels of one dataset are none of another: 7 of `one` is trained on, 3 is not.
     dataset = make(source, train_frac=0.4)
     np.testing.assert_array_equal(dataset.heldout_trajectories, [2, 3, 4, 7, 8])
@@ -131,3 +132,10 @@ def test_fingerprints_and_errors(source, tmp_path):
     synthetic.write_states(tmp_path / "states", [4, 5])
     with pytest.raises(ValueError, match="of images can be joined, .* is of states"):
         read(tmp_path / "states", [synthetic.NAME])
+
+
+def test_metadata_are_what_all_datasets_say(source):
+    source.readers[0].metadata = {"env_id": "one", "camera": "corner", "images": True}
+    source.readers[1].metadata = {"env_id": "two", "camera": "corner"}
+    source.readers[2].metadata = {"env_id": "three", "camera": "corner"}
+    assert source.metadata == {"camera": "corner"}

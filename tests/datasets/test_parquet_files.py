@@ -10,6 +10,7 @@ import synthetic
 from pyarrow import parquet
 
 from pdtla.datasets import imported_dataset, parquet_files
+from pdtla.environments import procgen_actions
 
 LENGTHS = [5, 3, 9, 1, 6]
 EPISODE = np.repeat(np.arange(len(LENGTHS)), LENGTHS)
@@ -75,7 +76,8 @@ def import_files(tmp_path, **kwargs):
 def check(reader):
     assert reader.lengths.tolist() == LENGTHS
     np.testing.assert_array_equal(reader.array("observation"), frames())
-    np.testing.assert_array_equal(reader.array("action"), STEPS % 15)
+    action = procgen_actions.canonical("bigfish", STEPS % 15)
+    np.testing.assert_array_equal(reader.array("action"), action)
     np.testing.assert_array_equal(reader.array("reward"), EPISODE)
     np.testing.assert_array_equal(reader.array("is_terminal"), DONE & ~TRUNCATED)
     assert reader.element_spec["action"].num_values == 15

@@ -95,3 +95,17 @@ def test_wrong_levels_are_refused(source):
         make(source, 1)(np.array([3, 5]))
     with pytest.raises(ValueError, match="needs as many of level 3, .* has 4"):
         make(source, 5)(np.array([3]))
+
+
+@pytest.mark.parametrize("control", [None, "shuffled"])
+def test_more_demonstrations_show_the_same_of_the_first(source, control):
+    levels = np.array([3, 7, 7, 3, 7])
+    by_number = {
+        k: make(source, k, segment="uniform", control=control, seed=5)(levels)
+        for k in (1, 2, 4)
+    }
+    for k, prompt in by_number.items():
+        for field in (specs.TIMESTEP, specs.OBSERVATION):
+            np.testing.assert_array_equal(
+                prompt[field], by_number[4][field][:, : k * H]
+            )

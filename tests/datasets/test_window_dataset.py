@@ -400,3 +400,22 @@ def test_errors_state_the_rule(source):
         with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
             make(source, **kwargs)
         assert "\n" not in str(error.value)
+
+
+def test_every_label_has_a_window_however_far_it_looks_ahead(source):
+    sizes = {"context_len": 1, "train_frac": 1.0, "num_examples": 40}
+    far = make(source, "n_step", k_step_preds=6, **sizes)
+    np.testing.assert_array_equal(far.train_bases, make(source, **sizes).train_bases)
+    with pytest.raises(ValueError, match="of 40 labelled transitions have no window"):
+        make(source, pad_start=False, **sizes)
+
+
+def test_levels_that_are_shared_are_each_split(tmp_path):
+    levels = [5, 5, 5, 5, 5, 9, 9, 9, 9, 9]
+    synthetic.write(tmp_path, [4] * 10, levels=levels)
+    source = synthetic.reader(tmp_path)
+    dataset = make(source, train_frac=0.8, disjoint_levels=False)
+    np.testing.assert_array_equal(dataset.train_trajectories, [0, 1, 2, 3, 5, 6, 7, 8])
+    np.testing.assert_array_equal(dataset.heldout_trajectories, [4, 9])
+    apart = make(source, train_frac=0.5)
+    np.testing.assert_array_equal(apart.heldout_trajectories, [5, 6, 7, 8, 9])

@@ -27,6 +27,12 @@ def test_levels_of_splits_never_meet():
         assert game_splits.evaluation_levels(split, trained, others) == others
 
 
+def test_levels_trained_on_must_be_told():
+    every, others = levels.training_levels(), levels.evaluation_levels()
+    with pytest.raises(ValueError, match="set NUM_TRAIN_LEVELS as when they were buil"):
+        game_splits.evaluation_levels("train", every, others)
+
+
 @pytest.mark.parametrize(
     ("split", "games", "message"),
     [

@@ -138,3 +138,10 @@ def test_latents_are_written_beside_the_step_they_explain(tmp_path):
 def test_a_window_must_reach_the_horizon():
     with pytest.raises(ValueError, match="horizon of 4 needs windows of more"):
         make(horizon=4)
+
+
+def test_frames_that_it_does_not_read_are_told(caplog):
+    make(horizon=3)
+    assert not caplog.records
+    make(horizon=2)
+    assert "what windows of 4 hold before that (CONTEXT_LEN) is of no" in caplog.text

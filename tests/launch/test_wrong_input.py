@@ -10,6 +10,7 @@ import tiny_runs
 
 from pdtla import specs
 from pdtla.datasets.latent_store import LatentStore
+from pdtla.training import configs
 
 
 def train(stage, data_dir, workdir, *arguments):
@@ -159,6 +160,14 @@ def make_cases(maze, lam, base):
             [*quickstart, "--seeds=a,1"],
             r"--seeds must be different integers of at least 0, got \['a', '1'\]",
         ),
+        "rollouts_elsewhere": (
+            train(
+                *("bc", maze, new, "--gin.RUN_EVAL_ROLLOUTS=True"),
+                *("--gin.USE_BACKGROUNDS=True", "--gin.MAX_EPISODE_STEPS=20"),
+            ),
+            r"that of the dataset: use_backgrounds=True \(not False\), "
+            r"max_episode_steps=20 \(not 16\)\. .*SAME_ENV = False",
+        ),
         "no_labels": ([*quickstart, "--labels=0"], r"--labels=0: 0 is not a positive"),
         "same_seed_twice": ([*quickstart, "--seeds=1,1"], r"--seeds must be different"),
         "unknown_preset": (
@@ -190,3 +199,15 @@ def test_one_line_and_status_2(outcomes, subtests):
             (line,) = [line for line in lines if line.startswith("error: ")]
             assert line == lines[-1]
             assert re.search(message, line), line
+
+
+def test_a_run_does_not_go_on_with_other_data(maze, tmp_path):
+    data, run = tmp_path / "data", tmp_path / "run"
+    dataset = copy_of(maze, data)
+    arguments = ("bc", data, run, "NUM_UPDATES = 2", "NUM_EVALS = 1")
+    tiny_runs.train(*arguments)
+    (run / "results.json").unlink()  # as if it had been stopped
+    shutil.rmtree(dataset / "decoded")
+    tiny_runs.rewrite_actions(data, lambda start, actions: [0] * len(actions))
+    with pytest.raises(configs.ConfigError, match=r"other data .*another fingerprint"):
+        tiny_runs.train(*arguments)

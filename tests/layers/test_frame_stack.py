@@ -50,3 +50,14 @@ def test_wrong_arguments_are_refused():
         FrameStack("diff")
     with pytest.raises(ValueError, match=r"\[B, T, H, W, C\]"):
         FrameStack()(_FRAMES[:, 0])
+
+
+def test_small_changes_of_states_survive_bfloat16():
+    states = np.random.default_rng(0).standard_normal((64, 1, 8)).astype("float32")
+    states = np.concatenate([states, states + 0.02], axis=1)
+    stack = FrameStack("difference", gain=1.0, dtype="mixed_bfloat16")
+    stacked = stack(tf.constant(states))
+    assert stacked.dtype == tf.bfloat16
+    np.testing.assert_allclose(
+        tf.cast(stacked[..., 8:], "float32"), states[:, 1] - states[:, 0], rtol=2**-8
+    )

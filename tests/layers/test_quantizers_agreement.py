@@ -229,3 +229,40 @@ def test_kl_and_samples_equal_the_closed_form():
 def test_wrong_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_noise_of_the_finer_levels_is_that_of_their_own_error():
+    """The sum in training is the input and noise as large as what is left over."""
+    layer = ResidualQuantizer(
+        NoiseSubstitutionQuantizer(num_codes=16, num_latents=1, code_dim=4), 3
+    )
+    layer.build((None, 4))
+    inputs = np.random.default_rng(0).standard_normal((4096, 4)).astype("float32")
+    for _ in range(200):
+        with tf.GradientTape() as tape:
+            levels = layer(tf.constant(inputs[:512]), training=True)["levels"]
+            loss = tf.reduce_mean(tf.square(levels - inputs[:512, None]))
+        grads = tape.gradient(loss, layer.trainable_variables)
+        for variable, grad in zip(layer.trainable_variables, grads, strict=True):
+            variable.assign_sub(2.0 * grad)
+
+    def errors(training):
+        levels = np.array(layer(inputs, training=training)["levels"])
+        return np.square(levels - inputs[:, None]).mean(axis=(0, 2))
+
+    exact = errors(training=False)
+    assert exact[0] > 2 * exact[1] > 4 * exact[2]
+    np.testing.assert_allclose(errors(training=True), exact, rtol=0.1)
+
+
+def test_the_gradient_of_a_noisy_sum_reaches_the_input_once():
+    layer = ResidualQuantizer(
+        NoiseSubstitutionQuantizer(num_codes=4, num_latents=1, code_dim=2), 2
+    )
+    layer.build((None, 2))
+    inputs = tf.Variable(tf.random.stateless_normal((4096, 2), (0, 1)))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(inputs, training=True)["quantized"])
+    # Noise has no direction on average.
+    found = tape.gradient(total, inputs).numpy().mean(axis=0)
+    np.testing.assert_allclose(found, 1.0, atol=0.1)

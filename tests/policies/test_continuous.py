@@ -5,9 +5,11 @@ import pytest
 import tensorflow as tf
 
 from pdtla import specs
+from pdtla.layers.action_distributions import Deterministic
 from pdtla.layers.mlp import MLP
 from pdtla.policies.behavioral_cloning import BehavioralCloning
 from pdtla.policies.chunked_policy import ChunkedPolicy
+from pdtla.policies.feedforward_policy import FeedforwardPolicy
 
 _MEAN, _STD = (1.0, -2.0, 5.0), (2.0, 0.5, 4.0)
 
@@ -60,8 +62,9 @@ def test_a_chunk_is_fitted_to_the_actions_that_follow():
 
 
 def test_chunks_are_played_one_by_one_and_begun_anew_with_the_episode():
-    plan = lambda seen: seen[:, 0, None, None] + tf.range(3.0)[None, :, None]  # noqa: E731
-    policy = ChunkedPolicy(plan, length=3, size=1)
+    plan = lambda seen: seen + tf.range(3.0)  # noqa: E731
+    planner = FeedforwardPolicy(plan, Deterministic(3, bounded=False), greedy=True)
+    policy = ChunkedPolicy(planner, length=3, size=1)
     state = policy.initial_state(1)
     played = []
     for seen, first in (
@@ -77,3 +80,15 @@ def test_chunks_are_played_one_by_one_and_begun_anew_with_the_episode():
         )
         played.append(float(action[0, 0]))
     assert played == [10, 11, 30, 31, 32, 60]
+
+
+@pytest.mark.parametrize("head", ["deterministic", "gaussian"])
+def test_sampled_chunks_differ_by_their_seeds(head):
+    policy = make(steps=3, chunk=3, head=head).policy(greedy=False)
+    first = tf.fill([6], True)
+    played = [
+        policy.step(states()[:, 0], first, policy.initial_state(6, seed=seed))[0]
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(played[0], played[1])
+    assert np.any(played[0].numpy() != played[2].numpy()) == (head == "gaussian")

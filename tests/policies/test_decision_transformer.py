@@ -181,6 +181,30 @@ def test_rollouts_remember_as_training_saw(steps, memory, kind, refresh):
     assert getattr(made, "refresh", None) == refresh
 
 
+def test_a_window_of_one_step_forgets_all_of_the_last():
+    """Also a policy that reads its window anew has nothing to read then."""
+    encoder, transformer = MLP((6,), 5), CausalTransformer(16, 2, 2, dropout=0.0)
+    stage = DecisionTransformer(
+        encoder, transformer, context_window=1, dropout=0.0, memory="refresh"
+    )
+    stage.build(element_spec(STATES, CONTINUOUS))
+    played = []
+    for warm in (3, 0):
+        policy = stage.policy()
+        state = policy.initial_state(2)
+        for t in range(warm):
+            observation = tf.fill([2, 3], float(t))
+            _, state = policy.step(observation, tf.fill([2], t == 0), state)
+        action, _ = policy.step(tf.ones([2, 3]), tf.fill([2], True), state)
+        played.append(action.numpy())
+    np.testing.assert_allclose(played[0], played[1], atol=1e-6)
+
+
+def test_a_window_longer_than_what_training_sees_is_refused():
+    with pytest.raises(ValueError, match="depend on 4 steps .* sequences of 3"):
+        make(steps=3)
+
+
 def test_errors():
     with pytest.raises(ValueError, match="memory must be one of .* got 'rings'"):
         make(memory="rings")

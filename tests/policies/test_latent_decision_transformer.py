@@ -163,6 +163,17 @@ def test_demonstrations_are_labelled_by_what_follows_within_them(lam):
             np.testing.assert_array_equal(known, expected)
 
 
+def test_steps_whose_past_is_not_shown_have_no_label(lam):
+    """A demonstration that begins within its episode hides what came before."""
+    prompt = make_prompt()
+    late = prompt | {specs.TIMESTEP: prompt[specs.TIMESTEP] + 5}
+    whole = label_prompt(prompt, Labeller(lam), specs.LATENT_ACTION)[specs.VALID]
+    cut = label_prompt(late, Labeller(lam), specs.LATENT_ACTION)[specs.VALID]
+    expected = whole.numpy()
+    expected[:, :: sequences.DEMO_STEPS] = False
+    np.testing.assert_array_equal(cut, expected)
+
+
 def test_shuffled_steps_keep_what_followed_them(lam):
     """As the actions of an oracle's demonstrations do, to which it is compared."""
     labeller, prompt = Labeller(lam), make_prompt()
@@ -298,6 +309,35 @@ def test_the_decoder_stays_frozen(lam):
     assert set(stage.modules()) == {"policy", "decoder"}
     # A checkpoint does not bring back the decoder that it was trained beside.
     assert len(stage.variables) == len(stage.network.variables)
+
+
+def with_vq(lam, directory):
+    """A copy of the run with a quantizer."""
+    vq = VectorQuantizer(5, num_codebooks=1, num_latents=3, code_dim=1)
+    vq.build((None, LATENT))
+    shutil.copytree(lam, directory, dirs_exist_ok=True)
+    save_module(vq, directory / "modules" / "vq")
+    return str(directory)
+
+
+@pytest.mark.parametrize("latent", ["continuous", "quantized"])
+def test_rollouts_infer_the_form_that_lies_beside_the_dataset(lam, tmp_path, latent):
+    run = with_vq(lam, tmp_path)
+    labeller = Labeller(run, latent=latent)
+    stored = labeller.fields[specs.LATENT_ACTION]
+    stage = make(run, FIELDS | {specs.LATENT_ACTION: stored})
+    windows = tf.random.stateless_normal((4, FRAMES, 3), (0, 1))
+    found = stage.labeller.label(windows)[specs.LATENT_ACTION]
+    expected = labeller.label(windows)[specs.LATENT_ACTION]
+    np.testing.assert_array_equal(found, expected)
+    decoded = Labeller(run, lam, latent).fields[specs.LATENT_ACTION]
+    assert decoded == stored  # whatever decodes it
+
+
+def test_latents_of_another_model_are_refused(lam, tmp_path):
+    other = Labeller(with_vq(lam, tmp_path)).fields[specs.LATENT_ACTION]
+    with pytest.raises(ValueError, match="latent_action beside .* by another model"):
+        make(lam, FIELDS | {specs.LATENT_ACTION: other})
 
 
 def test_errors(lam):

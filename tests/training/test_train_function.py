@@ -156,6 +156,9 @@ class FixedEvaluator:
     def __init__(self, *, scale=1.0):
         self.scale = scale
 
+    def check_data(self, metadata):
+        pass
+
     def __call__(self, policy, step):
         assert policy.policy() is not None
 

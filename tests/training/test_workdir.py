@@ -87,3 +87,24 @@ def test_use_by_another_can_be_seen_without_getting_in_its_way(tmp_path):
     with workdir.Workdir(tmp_path):
         assert workdir.is_in_use(tmp_path)
     assert not workdir.is_in_use(tmp_path)
+
+
+FACTS = {"fingerprint": "1", "statistics": {"observation": {"mean": [0.5]}}}
+
+
+def test_a_run_goes_on_with_its_own_data_alone(tmp_path, monkeypatch):
+    other = FACTS | {"fingerprint": "2"}
+    rescaled = {"fingerprint": "3", "statistics": {"observation": {"mean": [0.6]}}}
+    with workdir.Workdir(tmp_path) as directory:
+        directory.begin(CONFIG, "", FACTS)
+    workdir.check_data(tmp_path, rescaled)  # there is no run yet
+    monkeypatch.setattr(workdir.checkpoints, "latest_step", lambda _: 1)
+    workdir.check_data(tmp_path, FACTS)
+    with pytest.raises(
+        configs.ConfigError, match=r"than there is now \(another finger"
+    ):
+        workdir.check_data(tmp_path, other)
+    workdir.check_data(tmp_path, other, resumes=False)
+    for resumes in (True, False):
+        with pytest.raises(configs.ConfigError, match="deviation or range of observat"):
+            workdir.check_data(tmp_path, rescaled, resumes)

@@ -1,6 +1,7 @@
 """`RolloutEvaluation`, returns and videos from the simulator."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from pdtla import stage as stage_lib
@@ -11,6 +12,9 @@ from pdtla.training.actions import action
 
 class RolloutEvaluator(Protocol):
     """What the `EVALUATOR` slot makes, see `pdtla.rollouts.evaluator.Evaluator`."""
+
+    def check_data(self, metadata: Mapping[str, Any]) -> None:
+        """Raises a `ValueError` if it plays elsewhere than the data was recorded."""
 
     def __call__(self, policy: stage_lib.Stage, step: int) -> Any:
         """Rolls the stage out; the result has `scalars` and `rollouts`."""
